@@ -1,0 +1,54 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup peers demo test test-slow lint types format tables clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## make .venv with the locked versions (uv where it is there, else pip)
+
+# torch goes in first and by pip: pip takes a CPU build that lies on this machine, uv would not look there and
+# would fetch another; elsewhere the same pin brings the CUDA build. uv then keeps what is installed.
+$(VENV)/.installed: requirements/lock.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements/lock.txt)"
+	@if command -v uv >/dev/null; then \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements/lock.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet -r requirements/lock.txt; \
+	fi
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+peers: $(VENV)/.peers ## add the public implementations that tests and benchmarks compare with
+
+# Without dependencies: mmcv asks for opencv-python, which must not share an environment with the headless build.
+$(VENV)/.peers: requirements/peers.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements/peers.txt
+	@touch $@
+
+demo: setup ## train SCASeg on the embedded dataset on a CPU (minutes) and show what it learned
+	$(BIN)/python -m scaseg.train experiment=demo
+
+test: peers lint types ## lint, types and the fast tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: peers ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict on the package
+	$(BIN)/mypy
+
+format: setup ## let ruff put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and caches (runs/ stays)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,216 @@
+"""`python -m scaseg.benchmark`: what a model costs, by part, as it runs and as the paper counts it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from scaseg.commands import command
+from scaseg.config import Mode, TrainConfig, check, num_classes, plain
+from scaseg.errors import UserError
+
+
+class Format(Enum):
+    """Of the output."""
+
+    table = "table"
+    json = "json"
+
+
+class Dtype(Enum):
+    """Of the timed model."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+@dataclass
+class BenchmarkConfig(TrainConfig):
+    """Whatever can be trained can be benchmarked: the keys of a run, and the benchmark's own."""
+
+    image_size: list[int] | None = None  # (height, width); null: as the dataset's protocol has it
+    format: Format = Format.table
+    backward: bool = False  # peak memory of a training step too
+    latency: bool = False  # time the forward pass; the keys below are for it alone
+    device: str = "cpu"
+    dtype: Dtype = Dtype.float32
+    compile: bool = False
+    batch_size: int = 1
+    warmup: int = 5
+    rounds: int = 30
+
+
+ConfigStore.instance().store(name="benchmark_schema", node=BenchmarkConfig)
+
+
+def benchmark(cfg: DictConfig) -> dict[str, Any]:
+    """Everything that was asked for, as plain values; multiply-adds and parameters are numbers, not millions.
+
+    `macs` is of the model as configured; `macs_paper` is of the published form (fuse and strip attention
+    written out) by the paper's counter. Raises UserError for values that don't go together.
+    """
+    check(cfg)
+    size = image_size(cfg)
+    classes = num_classes(cfg)
+    if cfg.batch_size < 1 or cfg.rounds < 1:
+        raise UserError(f"batch_size={cfg.batch_size} and rounds={cfg.rounds} must be at least 1")
+    from scaseg.complexity import summary
+
+    model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+    parameters = summary.parameters(model, classes)
+    counts = summary.counts(model, classes, size)
+    published = summary.published_counts(model, classes, size)
+    memory = {"how": "derived: float32, batch 1, CPU kernels, without scratch space"}
+    return {
+        "backbone": model["backbone"]["name"],
+        "decoder": model["decoder"]["name"],
+        "dataset": cfg.dataset.name,
+        "num_classes": classes,
+        "image_size": list(size),
+        "encoder_params": parameters.encoder,
+        "decoder_params": parameters.decoder,
+        "params": parameters.total,
+        "params_published": parameters.published,
+        "macs": counts.macs,
+        "macs_paper": published.macs_paper,
+        "parts": {
+            part: {
+                "macs": counts.parts.get(part, (0, 0))[0],
+                "macs_paper": published.parts.get(part, (0, 0))[1],
+            }
+            for part in dict.fromkeys([*published.parts, *counts.parts])
+        },
+        "not_counted": {**counts.unknown, **published.unknown},
+        "peak_memory": memory | _memory(model, classes, size, cfg.backward),
+        "latency": _latency(cfg, model, classes, size) if cfg.latency else None,
+    }
+
+
+def image_size(cfg: DictConfig) -> tuple[int, int]:
+    """(height, width): the key's, else the whole image where the protocol slides a window, else the crop.
+
+    So 512 x 512 for ADE20K, COCO-Stuff and VOC, 1024 x 2048 for Cityscapes, as in the paper.
+    """
+    if cfg.image_size is not None:
+        size = list(cfg.image_size)
+    elif cfg.protocol.mode is Mode.slide and cfg.protocol.box:
+        size = [min(cfg.protocol.box), max(cfg.protocol.box)]
+    else:
+        size = list(cfg.augment.crop_size)
+    if len(size) != 2 or min(size) < 32:
+        raise UserError(f"image_size={size}: (height, width) in pixels, each at least 32")
+    return size[0], size[1]
+
+
+def _memory(model: Mapping[str, Any], classes: int, size: tuple[int, int], backward: bool) -> dict[str, int]:
+    import torch
+
+    from scaseg.complexity.memory import peak_memory
+    from scaseg.models.build import build_segmentor
+
+    with torch.device("meta"):
+        segmentor = build_segmentor(model, classes)
+    forward = peak_memory(segmentor, size)
+    memory = {"parameters_bytes": forward.parameters, "forward_bytes": forward.total}
+    if backward:
+        memory["forward_backward_bytes"] = peak_memory(segmentor, size, backward=True).total
+    return memory
+
+
+def _latency(cfg: DictConfig, model: Mapping[str, Any], classes: int, size: tuple[int, int]) -> dict[str, Any]:
+    import torch
+
+    from scaseg.complexity.latency import latency
+    from scaseg.models.build import build_segmentor
+
+    if cfg.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device={cfg.device}: torch sees no GPU here; use device=cpu")
+    if cfg.hardware.threads:
+        torch.set_num_threads(cfg.hardware.threads)
+    device, dtype = torch.device(cfg.device), getattr(torch, cfg.dtype.value)
+    segmentor = build_segmentor(model, classes).eval().to(device, dtype)
+    if cfg.compile:
+        segmentor.compile()
+    image = torch.rand(cfg.batch_size, 3, *size).mul_(255).to(device, dtype)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with torch.inference_mode():
+        spread = latency(lambda: segmentor(image), device, cfg.warmup, cfg.rounds)
+    return {
+        "seconds": spread.median,
+        "lower_quartile": spread.lower,
+        "upper_quartile": spread.upper,
+        "fps": cfg.batch_size / spread.median,
+        "rounds": spread.rounds,
+        "warmup": cfg.warmup,
+        "batch_size": cfg.batch_size,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "dtype": cfg.dtype.value,
+        "compiled": cfg.compile,
+        "torch": torch.__version__,
+        "measured_peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    }
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print the result as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    height, width = result["image_size"]
+    title = f"{result['backbone']} + {result['decoder']}, {result['dataset']}: {result['num_classes']} classes"
+    parameters = Table(title=f"{title}, {height} x {width}", title_justify="left")
+    for heading in ("parameters", "M"):
+        parameters.add_column(heading, justify="left" if heading == "parameters" else "right")
+    for name, key in (
+        ("encoder", "encoder_params"),
+        ("decoder", "decoder_params"),
+        ("model", "params"),
+        ("as published, unused tensors counted", "params_published"),
+    ):
+        parameters.add_row(name, f"{result[key] / 1e6:.6f}")
+    console.print(parameters)
+    macs = Table(title="multiply-adds of one image", title_justify="left")
+    macs.add_column("part")
+    macs.add_column("G, as configured", justify="right")
+    macs.add_column("G, published form, the paper's counter", justify="right")
+    for part, cost in result["parts"].items():
+        macs.add_row(part, f"{cost['macs'] / 1e9:.4f}", f"{cost['macs_paper'] / 1e9:.4f}")
+    macs.add_section()
+    macs.add_row("whole", f"{result['macs'] / 1e9:.4f}", f"{result['macs_paper'] / 1e9:.4f}")
+    console.print(macs)
+    for operator, calls in result["not_counted"].items():
+        console.print(f"[bold]not counted[/]: {operator}, {calls} calls: no rule for its cost")
+    memory = result["peak_memory"]
+    for key in ("forward_bytes", "forward_backward_bytes"):
+        if key in memory:
+            name = key.removesuffix("_bytes").replace("_", " and ")
+            console.print(f"peak memory, {name}: {memory[key] / 2**20:.1f} MiB ({memory['how']})")
+    if (time := result["latency"]) is not None:
+        quartiles = f"{time['lower_quartile'] * 1e3:.2f} - {time['upper_quartile'] * 1e3:.2f}"
+        console.print(
+            f"forward: {time['seconds'] * 1e3:.2f} ms (quartiles {quartiles}, {time['rounds']} rounds),"
+            f" {time['fps']:.2f} images/s; batch {time['batch_size']}, {time['device']},"
+            f" {time['threads']} threads, {time['dtype']}, {'compiled' if time['compiled'] else 'eager'}"
+        )
+
+
+@command("benchmark")
+def main(cfg: DictConfig) -> None:
+    """Print tables, or one JSON object as the last line of standard output."""
+    result = benchmark(cfg)
+    if cfg.format is Format.json:
+        print(json.dumps(result))
+    else:
+        show(result)
+
+
+if __name__ == "__main__":
+    main()

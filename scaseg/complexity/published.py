@@ -1,0 +1,37 @@
+"""Parameters of the published code that its forward pass never uses: counted, never built.
+
+SCASeg's code derives from U-MixFormer's; mmsegmentation's base head owns a classifier that heads with one of
+their own leave dead. Derived in the paper's column and in each project's own statement of its size.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Width of the unused 1x1 classifier (width -> K, with bias) that each head inherits.
+DEAD_CLASSIFIER = {"scaseg": 256, "umixformer": 256, "feedformer": 256, "segformer": 128, "metaseg": 128}
+
+
+def unused_parameters(decoder: Mapping[str, Any], channels: Sequence[int], num_classes: int) -> int:
+    """Number of unused parameters in the published form of `decoder` (its config) over maps of `channels`.
+
+    scaseg and umixformer also hold, for each stage, a 1x1 convolution T -> T with bias and, outside their
+    Cityscapes block, a LayerNorm(T), T = sum of channels.
+    """
+    width = DEAD_CLASSIFIER.get(str(decoder.get("name")), 0)
+    unused = width * num_classes + num_classes if width else 0
+    if decoder.get("name") in ("scaseg", "umixformer"):
+        total = sum(channels)
+        norm = 2 * total if decoder.get("query_pool", 1) == 1 else 0
+        unused += len(channels) * (total * total + total + norm)
+    return unused
+
+
+def as_published(decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the form whose operations the paper counts: rewritings that keep the function undone."""
+    literal = {"fuse": "literal", "strip": "exact"}
+    return {**decoder, **{key: value for key, value in literal.items() if key in decoder}}
+
+
+def as_built(decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """The config whose parameters the paper counts: its code builds all four blocks, used or not."""
+    return {**decoder, "clb_stages": [4, 3, 2, 1]} if "clb_stages" in decoder else dict(decoder)

@@ -1,0 +1,252 @@
+"""The typed schema of a run, its cross-checks, and the name of its folder. Imports nothing heavy."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from scaseg.errors import UserError
+
+_PACKAGED = Path(__file__).with_name("conf")
+CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
+
+CHOICES = {"decoder.attn": ("sa", "ca", "sca"), "decoder.fuse": ("native", "literal")}
+NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
+
+
+class Mode(Enum):
+    """Whole images or sliding windows."""
+
+    whole = "whole"
+    slide = "slide"
+
+
+class Decay(Enum):
+    """Which tensors have weight decay: see scaseg.training.optimiser."""
+
+    published = "published"
+    no_norm_or_bias = "no_norm_or_bias"
+
+
+@dataclass
+class Augment:
+    """Training augmentation; sizes are (height, width), boxes (long side, short side), all in pixels."""
+
+    resize_box: list[int] | None = None  # null: the image's own size
+    scale: list[float] = field(default_factory=lambda: [0.5, 2.0])
+    crop_size: list[int] = field(default_factory=lambda: [512, 512])
+    cat_max_ratio: float = 0.75
+    flip: float = 0.5
+    photometric: bool = True
+
+
+@dataclass
+class Protocol:
+    """How images are evaluated: the whole image, or overlapping windows whose logits are averaged."""
+
+    mode: Mode = Mode.whole
+    box: list[int] | None = None  # (long side, short side); null: the image's own size
+    size_divisor: int = 1
+    window: list[int] | None = None
+    stride: list[int] | None = None
+
+
+@dataclass
+class Loss:
+    """Terms of the loss: see scaseg.losses."""
+
+    ohem: bool = False  # cross-entropy over the hard pixels alone
+    ohem_threshold: float = 0.7
+    ohem_min_kept: int = 100_000
+    dice: float = 0.0  # weight of a Dice term
+    class_weights: list[float] | None = None
+
+
+@dataclass
+class Training:
+    """The recipe; steps are optimiser steps, batch_size is the total over all devices and accumulation."""
+
+    max_steps: int = 160_000
+    batch_size: int = 16
+    batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
+    lr: float = 6e-5
+    decoder_lr_mult: float = 10.0
+    weight_decay: float = 0.01
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    decay: Decay = Decay.published
+    warmup_steps: int = 1500
+    warmup_ratio: float = 1e-6
+    poly_power: float = 1.0
+    grad_clip: float | None = None
+    ema_decay: float | None = None
+    precision: str = "32-true"
+    compile: bool = False
+    deterministic: bool = False
+    sync_batchnorm: bool = True
+    loss: Loss = field(default_factory=Loss)
+    val_every: int = 4000
+    checkpoint_every: int = 1000
+    log_every: int = 50
+
+
+@dataclass
+class Hardware:
+    """Where a run runs; not part of its identity."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    num_workers: int | None = None  # loader processes a device; null: by the machine
+    threads: int | None = None  # torch's CPU threads; null: torch's choice
+    eval_batch_size: int = 1  # images of one size evaluated at once; changes no figure
+
+
+@dataclass
+class Logger:
+    """Where metrics go besides metrics.csv: `csv` is nowhere else, `wandb` Weights & Biases."""
+
+    name: str = "csv"
+    project: str = "scaseg"
+    entity: str | None = None
+    mode: str = "auto"  # auto: online with an account, else offline; never a prompt
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TrainConfig:
+    """What python -m scaseg.train takes."""
+
+    backbone: dict[str, Any] = MISSING
+    decoder: dict[str, Any] = MISSING
+    lpm: str = MISSING
+    dataset: dict[str, Any] = MISSING
+    augment: Augment = field(default_factory=Augment)
+    protocol: Protocol = field(default_factory=Protocol)
+    training: Training = field(default_factory=Training)
+    hardware: Hardware = field(default_factory=Hardware)
+    logger: Logger = field(default_factory=Logger)
+    seed: int = 0
+    data_dir: str | None = None
+    output_dir: str = "runs"
+    ckpt_path: str | None = "auto"
+    fresh: bool = False
+    pictures: int = 6
+
+
+@dataclass
+class EvaluateConfig:
+    """What python -m scaseg.evaluate takes; protocol holds changes to the checkpoint's own."""
+
+    ckpt: str = MISSING
+    split: str | None = None
+    data_dir: str | None = None
+    protocol: dict[str, Any] = field(default_factory=dict)
+    pictures: int = 6
+    output: str | None = None
+    hardware: Hardware = field(default_factory=Hardware)
+
+
+def run_name(cfg: DictConfig) -> str:
+    """The run folder's name: dataset, backbone, decoder, seed and a hash of all that determines the result."""
+    identity = {key: value for key, value in run_config(cfg).items() if key not in NOT_IDENTITY}
+    text = json.dumps(identity, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    decoder = identity["decoder"]
+    names = [identity["dataset"]["name"], identity["backbone"]["name"], decoder["name"], decoder.get("attn")]
+    parts = [str(name).replace("/", "_") for name in names if name] + [f"s{identity['seed']}", digest]
+    return "-".join(parts)
+
+
+def run_config(cfg: DictConfig) -> dict[str, Any]:
+    """All that configures a run as plain dicts, Hydra's own part left out."""
+    return plain(OmegaConf.masked_copy(cfg, list(TrainConfig.__dataclass_fields__)))
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """A config node as dicts, lists and scalars, interpolations resolved and enums by name."""
+    container = OmegaConf.to_container(node, resolve=True, enum_to_str=True)
+    return cast("dict[str, Any]", container)
+
+
+def register() -> None:
+    """Make the schema known to Hydra; harmless when repeated."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)
+
+
+register()
+
+
+def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The config that `python -m scaseg.<config_name> <overrides>` would see, validated."""
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        cfg = hydra_compose(config_name, overrides=list(overrides))
+    if config_name == "train":
+        check(cfg)
+    return cfg
+
+
+def num_classes(cfg: DictConfig) -> int:
+    """K, from the dataset's label table."""
+    from scaseg.data.build import dataset_class
+
+    return int(dataset_class(cfg.dataset).labels.num_classes)
+
+
+def accumulation(batch_size: int, per_device: int | None, world_size: int) -> tuple[int, int]:
+    """Total batch size -> (batch size per device, accumulation steps); UserError where it does not divide."""
+    if per_device is None:
+        if batch_size % world_size:
+            raise UserError(
+                f"training.batch_size={batch_size} is the total and does not divide among {world_size} devices"
+                f" (hardware.devices x num_nodes): make it a multiple of {world_size}"
+            )
+        return batch_size // world_size, 1
+    if per_device < 1 or batch_size % (per_device * world_size):
+        raise UserError(
+            f"training.batch_size={batch_size} is the total and must be a multiple of"
+            f" training.batch_size_per_device={per_device} x {world_size} devices = {per_device * world_size}"
+        )
+    return per_device, batch_size // (per_device * world_size)
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise UserError for values that are well typed and yet can't work together."""
+    for key, allowed in CHOICES.items():
+        value = OmegaConf.select(cfg, key)
+        if value is not None and value not in allowed:
+            raise UserError(f"{key}={value}: choose one of {', '.join(allowed)}")
+    training, augment = cfg.training, cfg.augment
+    for key in ("max_steps", "batch_size", "val_every", "checkpoint_every", "log_every"):
+        if training[key] < 1:
+            raise UserError(f"training.{key}={training[key]} must be at least 1")
+    if len(augment.crop_size) != 2 or min(augment.crop_size) < 32:
+        raise UserError(f"augment.crop_size={augment.crop_size}: (height, width), each at least 32")
+    if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
+        raise UserError(f"augment.scale={augment.scale}: two factors, the smaller first")
+    check_protocol(cfg.protocol)
+    if training.val_every < training.max_steps and training.max_steps % training.val_every:
+        raise UserError(
+            f"training.val_every={training.val_every} must divide training.max_steps={training.max_steps},"
+            " so that the last step is evaluated"
+        )
+    accumulation(training.batch_size, training.batch_size_per_device, cfg.hardware.devices * cfg.hardware.num_nodes)
+
+
+def check_protocol(protocol: Any) -> None:
+    """Raise UserError where windows are asked for and not, or wrongly, given."""
+    if protocol.mode is Mode.slide:
+        if not (protocol.window and protocol.stride):
+            raise UserError("protocol.mode=slide needs protocol.window=[h,w] and protocol.stride=[h,w]")
+        if any(s > w or s < 1 for s, w in zip(protocol.stride, protocol.window, strict=True)):
+            raise UserError(f"protocol.stride={protocol.stride} must lie within window={protocol.window}")

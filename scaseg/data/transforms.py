@@ -1,0 +1,265 @@
+"""The training recipe's augmentation: scale, crop, flip, photometric distortion.
+
+The parameters are drawn before a pixel is touched; only the part of the picture that the crop keeps is
+resampled, and colour work is done at the smaller of the two resolutions.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for its version
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from scaseg.data.folder import Picture
+from scaseg.data.labels import IGNORE, Mask
+
+PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
+CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
+
+Size = tuple[int, int]  # height, width
+
+
+def training_pipeline(
+    crop_size: Sequence[int],
+    resize_box: Sequence[int] | None = None,
+    scale: Sequence[float] = (0.5, 2.0),
+    cat_max_ratio: float = 0.75,
+    flip: float = 0.5,
+    photometric: bool = True,
+) -> A.Compose:
+    """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
+
+    `is_check_shapes` is off because the image may come decoded at a fraction of the mask's size.
+    """
+    colour = Photometric() if photometric else None
+    crop = ScaledCrop(crop_size, resize_box, scale, cat_max_ratio, flip, colour)
+    return A.Compose([crop], is_check_shapes=False)
+
+
+def box_ratio(size: Size, box: Sequence[int] | None) -> float:
+    """The factor that brings a picture into a box (long side, short side), aspect kept; no box: 1."""
+    if box is None:
+        return 1.0
+    return min(max(box) / max(size), min(box) / min(size))
+
+
+class View(NamedTuple):
+    """What a crop keeps of a picture resized by `ratio`.
+
+    It lies `height` x `width` resized pixels from source pixel (top, left) on, after the `lead` of resized pixels
+    which would need the source pixel before that one. So a crop may start between two pixels of the resized
+    picture, and resampling the part alone is exact.
+    """
+
+    ratio: float
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut(self, array: np.ndarray[Any, Any], reduce: int = 1) -> np.ndarray[Any, Any]:
+        """The source pixels that the view needs, of a picture stored at 1/reduce of its size."""
+        top, left = self.top // reduce, self.left // reduce
+        rows, columns = (
+            int(np.ceil((lead(self.ratio, start) + length) / (self.ratio * reduce))) + 1
+            for start, length in ((top, self.height), (left, self.width))
+        )
+        return array[top : top + rows, left : left + columns]
+
+    def resample(self, part: Picture, reduce: int = 1) -> Picture:
+        """The view of an image from what `cut` gave: bilinear, pixel centres at (i + 0.5) / ratio."""
+        ratio = self.ratio * reduce
+        whole = cv2.resize(part, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+        y, x = lead(self.ratio, self.top), lead(self.ratio, self.left)
+        return whole[y : y + self.height, x : x + self.width]  # type: ignore[return-value]
+
+    def resample_mask(self, part: Mask) -> Mask:
+        """The view of a mask from what `cut` gave, by the nearest pixel centre (cv2's own is off-centre)."""
+        rows, columns = (
+            ((np.arange(n) + (lead(self.ratio, start) + 0.5)) / self.ratio).astype(np.intp).clip(max=side - 1)
+            for start, n, side in zip(self[1:3], self[3:], part.shape, strict=True)
+        )
+        if self.ratio < 1:
+            return part.take(rows, 0).take(columns, 1)
+        return part.take(columns, 1).take(rows, 0)
+
+
+def lead(ratio: float, start: int) -> int:
+    """How many resized pixels from source pixel `start` on are also made from the source pixel before."""
+    return max(0, int(np.ceil((ratio - 1) / 2))) if start else 0
+
+
+def largest_share(mask: Mask) -> float:
+    """Share of the commonest class among the labelled pixels; 1 where none is labelled."""
+    step = max(1, min(mask.shape) // 32)
+    coarse = np.bincount(mask[::step, ::step].ravel(), minlength=256)
+    coarse[IGNORE] = 0
+    if 2 * coarse.max() < coarse.sum():  # no majority, and only a majority can be too large
+        return float(coarse.max() / coarse.sum())
+    labelled = mask.size - np.count_nonzero(mask == IGNORE)
+    return np.count_nonzero(mask == coarse.argmax()) / labelled if labelled else 1.0
+
+
+class ScaledCrop(A.DualTransform):  # type: ignore[misc]
+    """Resize by a factor from U(scale), relative to the box or to the picture's own size; crop; flip.
+
+    A crop of which one class has more than `cat_max_ratio` of the labelled pixels is drawn again, up to 10
+    times. A picture smaller than the crop is padded at the right and below: image PAD_COLOUR, mask IGNORE.
+    Flip (left to right, with probability `flip`) and `photometric` are done where they cost least.
+    The factor can be given from outside as `factor=...` beside image and mask: a reader that knew it may have
+    decoded the image at 1/2, 1/4 or 1/8 of the mask's size.
+    """
+
+    def __init__(
+        self,
+        crop_size: Sequence[int],
+        resize_box: Sequence[int] | None = None,
+        scale: Sequence[float] = (0.5, 2.0),
+        cat_max_ratio: float = 0.75,
+        flip: float = 0.5,
+        photometric: "Photometric | None" = None,
+    ):
+        super().__init__(p=1.0)
+        self.crop_size = (int(crop_size[0]), int(crop_size[1]))
+        self.resize_box = None if resize_box is None else tuple(resize_box)
+        self.scale = (float(scale[0]), float(scale[1]))
+        self.cat_max_ratio, self.flip = cat_max_ratio, flip
+        self.photometric = photometric
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the view and the photometric distortion."""
+        mask: Mask = data["mask"]
+        factor = data.get("factor") or self.py_random.uniform(*self.scale)
+        ratio = factor * box_ratio(mask.shape, self.resize_box)
+        reduce = _reduction(data["image"].shape, mask.shape)
+        view = self.draw_view(mask.shape, ratio, reduce)
+        for _ in range(CROP_TRIES):
+            if self.cat_max_ratio >= 1 or largest_share(view.cut(mask)) <= self.cat_max_ratio:
+                break
+            view = self.draw_view(mask.shape, ratio, reduce)
+        distortion = self.photometric.draw(self.py_random) if self.photometric else None
+        flip = self.py_random.random() < self.flip
+        return {"view": view, "distortion": distortion, "flip": flip, "reduce": reduce}
+
+    def draw_view(self, size: Size, ratio: float, reduce: int = 1) -> View:
+        """A crop of a picture (H, W) resized by `ratio`, at any of the source's pixels alike."""
+        starts, lengths = [], []
+        for length, crop in zip(size, self.crop_size, strict=True):
+            last = int(length - (crop + lead(ratio, 1)) / ratio)
+            starts.append(self.py_random.randint(0, last) // reduce * reduce if last > 0 else 0)
+            lengths.append(min(crop, max(1, round(length * ratio))))
+        return View(ratio, *starts, *lengths)
+
+    def apply(
+        self, img: Picture, view: View, distortion: "Distortion", flip: bool, reduce: int, **params: Any
+    ) -> Picture:
+        """Image (H, W, 3) -> (crop height, crop width, 3)."""
+        part = view.cut(img, reduce)
+        upscaling = view.ratio * reduce > 1
+        if distortion and upscaling:
+            part = distort(part, distortion)
+        part = view.resample(part, reduce)
+        if distortion and not upscaling:
+            part = distort(part, distortion)
+        return _finish(part, flip, self.crop_size, PAD_COLOUR)
+
+    def apply_to_mask(self, mask: Mask, view: View, flip: bool, **params: Any) -> Mask:
+        """Mask (H, W) -> (crop height, crop width)."""
+        return _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+
+
+def _reduction(stored: Sequence[int], size: Size) -> int:
+    for reduce in (1, 2, 4, 8):
+        if stored[0] == -(-size[0] // reduce) and stored[1] == -(-size[1] // reduce):
+            return reduce
+    raise ValueError(f"an image of {tuple(stored)} does not belong to a mask of {size}")
+
+
+def _finish(part: Picture, flip: bool, size: Size, fill: tuple[int, ...]) -> Picture:
+    """Flip and pad."""
+    if flip:
+        part = cv2.flip(part, 1)  # type: ignore[assignment]
+    below, right = size[0] - part.shape[0], size[1] - part.shape[1]
+    if below or right:
+        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)  # type: ignore[assignment]
+    return part
+
+
+class Distortion(NamedTuple):
+    """Drawn once a sample: tables of 256 values, or None; `hue` in 1/256 of a turn."""
+
+    before: Mask | None
+    saturation: Mask | None
+    hue: int
+    after: Mask | None
+
+
+def distort(image: Picture, drawn: Distortion) -> Picture:
+    """Apply it to (H, W, 3) uint8 RGB: at most two tables and one turn through HSV."""
+    if drawn.before is not None:
+        image = cv2.LUT(image, drawn.before)  # type: ignore[assignment]
+    if drawn.saturation is not None or drawn.hue:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+        if drawn.saturation is not None:
+            cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 1), drawn.saturation), hsv, 1)
+        if drawn.hue:  # hue fills the byte, so that the byte's own overflow is the wrap
+            rows = hsv.reshape(hsv.shape[0], -1)
+            np.add(rows, np.tile(np.array([drawn.hue % 256, 0, 0], np.uint8), hsv.shape[1]), out=rows)
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)  # type: ignore[assignment]
+    if drawn.after is not None:
+        image = cv2.LUT(image, drawn.after)  # type: ignore[assignment]
+    return image
+
+
+class Photometric(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Brightness, contrast, saturation and hue, each with probability 0.5; contrast comes second or last.
+
+    `brightness` in grey levels, `contrast` and `saturation` as ranges of a factor, `hue` in degrees
+    (mmsegmentation's 18 are OpenCV's half degrees turned: 36 of ours).
+    """
+
+    def __init__(
+        self,
+        brightness: float = 32,
+        contrast: Sequence[float] = (0.5, 1.5),
+        saturation: Sequence[float] = (0.5, 1.5),
+        hue: float = 18,
+        p: float = 1.0,
+    ):
+        super().__init__(p=p)
+        self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
+
+    def draw(self, random: Any) -> Distortion:
+        """Parameters from a `random.Random`."""
+        levels = np.arange(256, dtype=np.float32)
+        before = after = saturation = None
+        turn = 0.0
+        if random.random() < 0.5:
+            before = _table(levels + random.uniform(-self.brightness, self.brightness))
+        if random.random() < 0.5:
+            factor = random.uniform(*self.contrast)
+            if random.random() < 0.5:
+                before = _table(factor * (levels if before is None else before))
+            else:
+                after = _table(factor * levels)
+        if random.random() < 0.5:
+            saturation = _table(random.uniform(*self.saturation) * levels)
+        if random.random() < 0.5:
+            turn = random.uniform(-self.hue, self.hue) / 360 * 256
+        return Distortion(before, saturation, round(turn), after)
+
+    def get_params(self) -> dict[str, Any]:
+        """Draw from albumentations' own generator."""
+        return {"distortion": self.draw(self.py_random)}
+
+    def apply(self, img: Picture, distortion: Distortion, **params: Any) -> Picture:
+        """Image (H, W, 3) uint8 -> the same."""
+        return distort(img, distortion)
+
+
+def _table(values: np.ndarray[Any, Any]) -> Mask:
+    return np.asarray(np.clip(values, 0, 255), np.uint8)

@@ -1,0 +1,43 @@
+"""Pascal VOC 2012, 21 classes with the background; object borders (255) are ignored."""
+
+from typing import ClassVar
+
+from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.labels import IGNORE, LabelTable, names
+
+
+class VOC(FolderDataset):
+    """VOCdevkit/VOC2012: JPEGImages, SegmentationClass, ImageSets/Segmentation.
+
+    train_aug (10,582 images) is train and SBD (Hariharan et al., ICCV 2011), masks in SegmentationClassAug.
+    """
+
+    # Ids and colours: the development kit's VOClabelcolormap.m.
+    labels = LabelTable(
+        names=names(
+            "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, "
+            "dog, horse, motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
+        ),
+        colours=(
+            *((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)),
+            *((128, 128, 128), (64, 0, 0), (192, 0, 0), (64, 128, 0), (192, 128, 0), (64, 0, 128)),
+            *((192, 0, 128), (64, 128, 128), (192, 128, 128), (0, 64, 0), (128, 64, 0), (0, 192, 0)),
+            *((128, 192, 0), (0, 64, 128)),
+        ),
+        raw_ids={**{i: i for i in range(21)}, 255: IGNORE},
+        ignore_colour=(224, 224, 192),
+    )
+    splits: ClassVar = ("train", "val", "trainval", "train_aug")
+    folder: ClassVar = "VOCdevkit/VOC2012"
+    how_to_get: ClassVar = (
+        "unpack VOCtrainval_11-May-2012.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ "
+        "(train_aug also wants SegmentationClassAug and trainaug.txt, made from SBD)."
+    )
+
+    def find_pairs(self) -> list[Pair]:
+        """The pairs that the split's list names."""
+        augmented = self.split == "train_aug"
+        images = files(self.subfolder("JPEGImages"), (".jpg",))
+        masks = files(self.subfolder("SegmentationClassAug" if augmented else "SegmentationClass"), (".png",))
+        lists = ("trainaug.txt", "train_aug.txt") if augmented else (f"{self.split}.txt",)
+        return self.match(images, masks, self.read_list(*(f"ImageSets/Segmentation/{name}" for name in lists)))

@@ -1,0 +1,89 @@
+"""Segmentation losses; pixels with the ignored label take no part, and a batch without a label costs 0."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaseg.data.labels import IGNORE as IGNORE_INDEX
+
+
+def cross_entropy(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean over labelled pixels (weighted by class); logits (B, K, H, W), target (B, H, W) int64 -> scalar."""
+    total = F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
+    labelled = target != IGNORE_INDEX
+    if class_weights is None:
+        return total / labelled.sum().clamp(min=1)
+    weight = class_weights[target.where(labelled, 0)] * labelled
+    return total / weight.sum().clamp(min=1e-12)
+
+
+def ohem_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    threshold: float = 0.7,
+    min_kept: int = 100_000,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy over hard pixels: those whose true class has a probability under `threshold`.
+
+    At least `min_kept` pixels of the batch (all, where there are fewer) are kept, the hardest first
+    (Shrivastava et al., CVPR 2016, as segmentation codes apply it). Shapes as in `cross_entropy`.
+    """
+    losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_INDEX, reduction="none").flatten()
+    with torch.no_grad():
+        unweighted = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none").flatten()
+        probability = torch.exp(-unweighted)
+        labelled = target.flatten() != IGNORE_INDEX
+        kept = max(1, min(min_kept, int(labelled.sum())))
+        hardest = probability.where(labelled, torch.inf).kthvalue(kept).values
+        hard = labelled & (probability <= hardest.clamp(min=threshold))
+    return (losses * hard).sum() / hard.sum().clamp(min=1)
+
+
+def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - mean over classes of (2 |P T| + s) / (|P| + |T| + s) over the batch's labelled pixels (V-Net, 2016)."""
+    labelled = (target != IGNORE_INDEX).unsqueeze(1)
+    probability = logits.float().softmax(1) * labelled
+    truth = F.one_hot(target.where(labelled.squeeze(1), 0), logits.shape[1]).permute(0, 3, 1, 2) * labelled
+    overlap = (probability * truth).sum((0, 2, 3))
+    size = probability.sum((0, 2, 3)) + truth.sum((0, 2, 3))
+    return 1 - ((2 * overlap + smooth) / (size + smooth)).mean()
+
+
+class SegmentationLoss(nn.Module):
+    """Cross-entropy (plain or OHEM) plus `dice` times the Dice loss, at the target's size.
+
+    Logits (B, K, h, w) are resized bilinearly to the target's (H, W) and scored in float32.
+    Raises ValueError where `class_weights` has another length than K.
+    """
+
+    def __init__(
+        self,
+        ohem: bool = False,
+        ohem_threshold: float = 0.7,
+        ohem_min_kept: int = 100_000,
+        dice: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.ohem, self.ohem_threshold, self.ohem_min_kept = ohem, ohem_threshold, ohem_min_kept
+        self.dice = dice
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    class_weights: Tensor | None
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.class_weights is not None and len(self.class_weights) != logits.shape[1]:
+            raise ValueError(f"{len(self.class_weights)} class weights for {logits.shape[1]} classes")
+        logits = F.interpolate(logits.float(), size=target.shape[1:], mode="bilinear")
+        target = target.long()
+        if self.ohem:
+            loss = ohem_cross_entropy(logits, target, self.ohem_threshold, self.ohem_min_kept, self.class_weights)
+        else:
+            loss = cross_entropy(logits, target, self.class_weights)
+        if self.dice > 0:
+            loss = loss + self.dice * dice_loss(logits, target)
+        return loss

@@ -1,0 +1,93 @@
+"""mIoU and its kin, all from one int64 confusion matrix over the whole set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+import scaseg.torchvision_fix  # noqa: F401
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """Counts (K, K) int64, rows the truth, columns the prediction; pixels whose target is ignored are left out.
+
+    prediction and target: integers of one shape; prediction in 0..K-1, target in 0..K-1 or IGNORE_INDEX.
+    """
+    # An extra row takes the ignored pixels: selecting the others by mask would cost more than the count itself.
+    row = target.to(torch.int32).clamp(max=num_classes).flatten()
+    bins = torch.add(prediction.to(torch.int32).flatten(), row, alpha=num_classes)
+    counts = torch.bincount(bins, minlength=(num_classes + 1) * num_classes)
+    return counts.view(num_classes + 1, num_classes)[:num_classes]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures in percent; NaN where a class occurs neither in the truth nor in the prediction."""
+
+    iou: list[float]
+    accuracy: list[float]
+    pixels: list[int]
+    mean_iou: float
+    mean_accuracy: float
+    pixel_accuracy: float
+    absent: list[int]  # classes that no pixel of the truth has; they take no part in the means
+
+
+def scores(matrix: Tensor) -> Scores:
+    """Scores of a confusion matrix (K, K), rows the truth.
+
+    Means run over the classes that occur in the truth: an absent class would count as 0 or as nothing,
+    depending on a single predicted pixel.
+    """
+    counts = matrix.double().cpu()
+    hits, truth, predicted = counts.diag(), counts.sum(1), counts.sum(0)
+    iou = 100 * hits / (truth + predicted - hits)
+    accuracy = 100 * hits / truth
+    present = truth > 0
+    return Scores(
+        iou=iou.tolist(),
+        accuracy=accuracy.tolist(),
+        pixels=[int(n) for n in matrix.sum(1)],
+        mean_iou=float(iou[present].mean()),
+        mean_accuracy=float(accuracy[present].mean()),
+        pixel_accuracy=float(100 * hits.sum() / truth.sum()),
+        absent=[i for i, there in enumerate(present.tolist()) if not there],
+    )
+
+
+class ConfusionMatrix(Metric):
+    """One int64 confusion matrix over all updates and, under DDP, over all processes."""
+
+    full_state_update = False
+    matrix: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.add_state("matrix", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Add pixels: integer tensors of one shape, train ids; IGNORE_INDEX in the target is left out."""
+        self.matrix += confusion_matrix(prediction, target, self.num_classes)
+
+    def compute(self) -> Tensor:
+        """The matrix (K, K), rows the truth."""
+        return self.matrix
+
+
+def table(result: Scores, names: Sequence[str]) -> str:
+    """Per-class IoU as aligned text, absent classes named."""
+    width = max(len(name) for name in (*names, "pixel accuracy"))
+    total = sum(result.pixels)
+    lines = [f"{'class':<{width}}     IoU    acc.  share"]
+    for i, name in enumerate(names):
+        if i in result.absent:
+            lines.append(f"{name:<{width}}       -       -      -   absent: not in the mean")
+        else:
+            share = 100 * result.pixels[i] / total
+            lines.append(f"{name:<{width}}  {result.iou[i]:6.2f}  {result.accuracy[i]:6.2f}  {share:5.1f}")
+    lines.append(f"{'mean':<{width}}  {result.mean_iou:6.2f}  {result.mean_accuracy:6.2f}")
+    lines.append(f"{'pixel accuracy':<{width}}          {result.pixel_accuracy:6.2f}")
+    return "\n".join(lines)

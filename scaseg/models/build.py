@@ -1,0 +1,44 @@
+"""From plain configuration to modules: `_target_` names the class, the other keys are its arguments."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from scaseg.errors import UserError
+from scaseg.models.segmentor import Segmentor
+
+
+def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
+    """Instantiate `cfg["_target_"]`, which must be an nn.Module, with the other keys and `extra`.
+
+    `name`, `weights` and keys that start with an underscore are not arguments. Raises UserError where the class
+    is missing or refuses a value. Configurations come out of checkpoints too, so nothing but a module is built.
+    """
+    target = str(cfg["_target_"])
+    module, _, attribute = target.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{where}._target_={target}: no such class ({error})") from error
+    if not (inspect.isclass(cls) and issubclass(cls, nn.Module)):
+        raise UserError(f"{where}._target_={target} is not an nn.Module")
+    arguments = {k: v for k, v in cfg.items() if k not in ("name", "weights") and not k.startswith("_")}
+    known = inspect.signature(cls).parameters
+    if unknown := [key for key in arguments if key not in known]:
+        raise UserError(f"{where}: {target} has no option {', '.join(unknown)}; it has {', '.join(known)}")
+    try:
+        built: nn.Module = cls(**arguments, **extra)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{where} ({target}): {error}") from error
+    return built
+
+
+def build_segmentor(cfg: Mapping[str, Any], num_classes: int) -> Segmentor:
+    """Encoder and decoder from `cfg["backbone"]` and `cfg["decoder"]`, plain dicts; no weights are loaded."""
+    encoder = build_module(cfg["backbone"], "backbone")
+    channels: tuple[int, ...] = encoder.channels  # type: ignore[assignment]
+    decoder = build_module(cfg["decoder"], "decoder", in_channels=channels, num_classes=num_classes)
+    return Segmentor(encoder, decoder)

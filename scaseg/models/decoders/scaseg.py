@@ -1,0 +1,133 @@
+"""The SCASeg decoder: top down, each stage's features query a fused map of all stages.
+
+B batch, C_i channels and N_i tokens of stage i, T = C_1 + .. + C_4, E fuse width, K classes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaseg.models.layers.attention import ATTENTIONS, CrossAttention, PooledCrossAttention, heads_for
+from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+from scaseg.models.layers.drop import drop_path as stochastic_depth
+from scaseg.models.layers.fuse import Fuse
+from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.perception import LocalPerception, MixFeedForward
+
+HEADS = (1, 2, 5, 8)
+STRIDE_RATIOS = (8, 4, 2, 1)  # from each stage's stride to stride 32
+LPMS = (*CHANNEL_ATTENTIONS, "none")
+
+
+class Gather(nn.Module):
+    """M_i: every source pooled onto the coarsest grid, projected where it was pooled, concatenated."""
+
+    def __init__(self, channels: Sequence[int], ratios: Sequence[int]) -> None:
+        super().__init__()
+        self.ratios = list(ratios)
+        self.project = nn.ModuleList(
+            nn.Conv2d(c, c, 1) if ratio > 1 else nn.Identity() for c, ratio in zip(channels, ratios, strict=True)
+        )
+
+    def forward(self, sources: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """Sources (B, C_j, h_j, w_j) -> (B, *grid, sum_j C_j), channels last."""
+        parts = []
+        for source, ratio, project in zip(sources, self.ratios, self.project, strict=True):
+            pooled = F.avg_pool2d(source, ratio, ceil_mode=True) if ratio > 1 else source
+            if pooled.shape[2:] != grid:  # an encoder that rounds sizes down
+                pooled = F.adaptive_avg_pool2d(pooled, grid)
+            parts.append(project(pooled))
+        return torch.cat(parts, 1).permute(0, 2, 3, 1)
+
+
+class CrossLayerBlock(nn.Module):
+    """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual."""
+
+    def __init__(self, channels: int, memory_channels: int, attention: nn.Module, lpm: str, drop_path: float) -> None:
+        super().__init__()
+        self.norm_query = nn.LayerNorm(channels)
+        self.norm_memory = nn.LayerNorm(memory_channels)
+        self.attention = attention
+        self.norm_lpm = nn.LayerNorm(channels) if lpm != "none" else None
+        self.lpm = LocalPerception(channels, lpm) if lpm != "none" else None
+        self.norm_ffn = nn.LayerNorm(channels)
+        self.ffn = MixFeedForward(channels)
+        self.drop = stochastic_depth(drop_path)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
+        z: Tensor = x.permute(0, 2, 3, 1)
+        z = z + self.drop(self.attention(self.norm_query(z), self.norm_memory(memory)))
+        if self.lpm is not None and self.norm_lpm is not None:
+            z = z + self.drop(self.lpm(self.norm_lpm(z)))
+        z = z + self.drop(self.ffn(self.norm_ffn(z)))
+        return z.permute(0, 3, 1, 2)
+
+
+class SCASegDecoder(nn.Module):
+    """Four encoder maps (B, C_i, H / s_i, W / s_i), s = 4, 8, 16, 32 -> logits (B, K, H / 4, W / 4).
+
+    attn: `sca` (strip cross-attention), `ca` (vanilla cross-attention) or `sa` (self-attention: keys and values
+    from the own stage alone). lpm: channel attention of the local perception module, or `none` for no module.
+    qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
+    prefix of 4, 3, 2, 1. query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
+    strip: how strip attention is computed, `auto` or `exact`. Raises ValueError for any other value.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        num_classes: int,
+        embed_channels: int = 128,
+        attn: str = "sca",
+        lpm: str = "se",
+        qk_channels: int = 1,
+        clb_stages: Sequence[int] = (4, 3, 2, 1),
+        query_pool: int = 1,
+        drop_path: float = 0.1,
+        dropout: float = 0.1,
+        fuse: str = "native",
+        strip: str = "auto",
+    ) -> None:
+        super().__init__()
+        if attn not in ATTENTIONS:
+            raise ValueError(f"decoder.attn={attn!r}: choose one of {', '.join(ATTENTIONS)}")
+        if lpm not in LPMS:
+            raise ValueError(f"lpm={lpm!r}: choose one of {', '.join(LPMS)}")
+        if not clb_stages or list(clb_stages) != [4, 3, 2, 1][: len(clb_stages)]:
+            raise ValueError(f"decoder.clb_stages={list(clb_stages)}: a top-down prefix of [4, 3, 2, 1]")
+        self.query_pool = query_pool
+        self.self_attention = attn == "sa"
+        self.gathers = nn.ModuleDict()
+        self.blocks = nn.ModuleDict()
+        for stage in clb_stages:
+            channels = in_channels[stage - 1]
+            sources = [stage - 1] if self.self_attention else range(4)
+            memory_channels = sum(in_channels[j] for j in sources)
+            heads = heads_for(channels, HEADS[stage - 1])
+            attention: nn.Module = CrossAttention(
+                channels, memory_channels, heads, qk_channels if attn == "sca" else channels // heads, strip
+            )
+            if query_pool > 1:
+                attention = PooledCrossAttention(attention, query_pool)  # type: ignore[arg-type]
+            self.gathers[str(stage)] = Gather(
+                [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
+            )
+            self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path)
+        self.fuse = Fuse(in_channels, embed_channels, fuse)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(embed_channels, num_classes, 1)
+        self.apply(init_weights)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        maps = list(features)
+        coarsest = maps[3].shape[2:]
+        grid = (-(-coarsest[0] // self.query_pool), -(-coarsest[1] // self.query_pool))
+        for stage, block in self.blocks.items():
+            i = int(stage) - 1
+            sources = [maps[i]] if self.self_attention else maps
+            maps[i] = block(maps[i], self.gathers[stage](sources, grid))
+        logits: Tensor = self.classifier(self.dropout(self.fuse(maps)))
+        return logits

@@ -1,0 +1,107 @@
+"""Published weights into our encoders: find the file, recognise its layout, account for every key."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from scaseg.errors import UserError
+from scaseg.models.encoders.layouts import Layout, layouts_of
+from scaseg.models.encoders.sources import read_tensors
+
+CONTAINERS = ("state_dict_ema", "state_dict", "model")
+PREFIXES = ("", "module.", "backbone.", "module.backbone.", "segformer.", "encoder.")
+LISTED = 12  # names shown of each kind in an error
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_encoder_weights` did."""
+
+    source: str
+    layout: str
+    loaded: int  # tensors of the encoder, all of them
+    dropped: tuple[str, ...]  # names in the source that segmentation has no use for
+
+
+def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str | None = None) -> LoadReport:
+    """Load published weights into an encoder, in whichever of the known layouts (layouts.py) they come.
+
+    Args:
+        encoder: changed in place, and only if every key is accounted for.
+        name: the encoder's name for messages, such as mit_b0.
+        source: a file (.safetensors, or a pickle that loads with weights_only), an https address with its
+            checksum (`sha256`, or `#sha256=...` at its end), or a hub name such as nvidia/mit-b0.
+        sha256: checksum of the file, hexadecimal; required for an address, checked wherever it is given.
+
+    Raises UserError where the source cannot be had or read, its layout is not known, or a tensor is missing,
+    unexpected or of another shape.
+    """
+    where = f"backbone.weights={source}"
+    published = _state_dict(read_tensors(source, sha256), where)
+    layout, prefix = _recognise(encoder, published, name, where)
+    drop = re.compile(layout.drop)
+    dropped, kept, foreign = [], {}, []
+    for key, tensor in published.items():
+        bare = key.removeprefix(prefix)
+        if drop.match(bare) and bare not in layout.exact:
+            dropped.append(key)
+        elif key.startswith(prefix):
+            kept[bare] = tensor
+        else:
+            foreign.append(key)
+    converted = layout.convert(kept)
+    own = encoder.state_dict()
+    missing = [key for key in own if key not in converted]
+    unexpected = foreign + [key for key in converted if key not in own]
+    shapes = [
+        f"{key} {tuple(converted[key].shape)} where {name} has {tuple(tensor.shape)}"
+        for key, tensor in own.items()
+        if key in converted and converted[key].shape != tensor.shape
+    ]
+    if missing or unexpected or shapes:
+        raise UserError(
+            f"{where} ({layout.name} layout) does not fit {name}: "
+            + "; ".join(
+                f"{len(names)} {kind}: {', '.join(names[:LISTED])}{', ...' if len(names) > LISTED else ''}"
+                for kind, names in (
+                    ("missing", missing),
+                    ("unexpected", unexpected),
+                    ("of another shape", shapes),
+                )
+                if names
+            )
+            + ". Give the weights of this backbone; nothing was loaded"
+        )
+    encoder.load_state_dict(converted)
+    return LoadReport(source, layout.name, len(own), tuple(dropped))
+
+
+def _state_dict(content: Any, where: str) -> dict[str, Tensor]:
+    """The tensors of a file, bare or one level down."""
+    if isinstance(content, Mapping):
+        for container in CONTAINERS:
+            if isinstance(content.get(container), Mapping):
+                content = content[container]
+                break
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return {str(key): value for key, value in content.items()}
+    raise UserError(
+        f"{where} holds no state dict (a mapping from names to tensors, bare or under "
+        f"{', '.join(CONTAINERS)}); save one with torch.save(model.state_dict(), FILE)"
+    )
+
+
+def _recognise(encoder: nn.Module, published: Mapping[str, Tensor], name: str, where: str) -> tuple[Layout, str]:
+    layouts = layouts_of(encoder)
+    for layout in layouts:
+        for prefix in PREFIXES:
+            if any(layout.knows(key.removeprefix(prefix)) for key in published if key.startswith(prefix)):
+                return layout, prefix
+    known = ", ".join(layout.name for layout in layouts) or "none"
+    raise UserError(
+        f"{where} is in no layout that {name} knows ({known}); it starts with "
+        f"{', '.join(list(published)[:4])}. Give the weights of this backbone"
+    )

@@ -1,0 +1,77 @@
+"""The decoder's attention: strip cross-attention and the two forms that the paper compares it with (Table V).
+
+All take a normed query map and a normed memory map, channels last, and return a map of the query's size.
+B batch, H x W query grid, h x w memory grid, C query channels, T memory channels, r query/key channels a head.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaseg.models.layers.strip_attention import exact_attention, padded_attention, strip_attention
+
+ATTENTIONS = ("sa", "ca", "sca")
+
+
+def heads_for(channels: int, most: int) -> int:
+    """The largest of 8, 5, 4, 2, 1 that is at most `most` and divides `channels`."""
+    return next(heads for heads in (8, 5, 4, 2, 1) if heads <= most and channels % heads == 0)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of a query map over a memory map, r query/key channels a head (equations 11-16).
+
+    r = 1 is strip cross-attention; r = channels / heads is vanilla cross-attention.
+    """
+
+    def __init__(self, channels: int, memory_channels: int, heads: int, qk_channels: int, strip: str = "auto") -> None:
+        super().__init__()
+        self.heads = heads
+        self.qk_channels = qk_channels
+        self.strip = strip
+        self.scale = qk_channels**-0.5
+        self.q = nn.Linear(channels, heads * qk_channels, bias=False)
+        self.k = nn.Linear(memory_channels, heads * qk_channels, bias=False)
+        self.v = nn.Linear(memory_channels, channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+        """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
+        q, k, v = self._heads(self.q(query)), self._heads(self.k(memory)), self._heads(self.v(memory))
+        if self.qk_channels == 1:
+            attended = strip_attention(q.squeeze(-1), k.squeeze(-1), v, self.scale, self.strip)
+        elif self.strip == "exact":
+            attended = exact_attention(q, k, v, self.scale)
+        else:
+            attended = padded_attention(q, k, v, self.scale)
+        out: Tensor = self.out(attended.transpose(1, 2).reshape(query.shape))
+        return out
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, h, w, heads * c) -> (B, heads, h * w, c)."""
+        return x.reshape(x.shape[0], -1, self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+
+
+class PooledCrossAttention(nn.Module):
+    """The Cityscapes form: queries at half the resolution, the result resized back.
+
+    The query map is average-pooled 2 x 2, projected, normed and passed through GELU; keys and values see
+    GELU(LayerNorm(memory)).
+    """
+
+    def __init__(self, attention: CrossAttention, pool: int) -> None:
+        super().__init__()
+        channels, memory_channels = attention.q.in_features, attention.k.in_features
+        self.pool = pool
+        self.reduce = nn.Conv2d(channels, channels, 1)
+        self.norm_query = nn.LayerNorm(channels)
+        self.norm_memory = nn.LayerNorm(memory_channels)
+        self.attention = attention
+
+    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+        """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
+        size = query.shape[1:3]
+        pooled = F.avg_pool2d(query.permute(0, 3, 1, 2), self.pool, ceil_mode=True)
+        pooled = F.gelu(self.norm_query(self.reduce(pooled).permute(0, 2, 3, 1)))
+        attended = self.attention(pooled, F.gelu(self.norm_memory(memory)))
+        resized = F.interpolate(attended.permute(0, 3, 1, 2), size=size, mode="bilinear")
+        return resized.permute(0, 2, 3, 1)

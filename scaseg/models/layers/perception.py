@@ -1,0 +1,40 @@
+"""The two convolutional branches of the cross-layer block: local perception module and mix-FFN."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+
+
+class LocalPerception(nn.Module):
+    """LPM (equations 17-19): y = x + Conv1x1(A(d)), d = DW3x3(ReLU(Conv1x1(x))), A a channel attention."""
+
+    def __init__(self, channels: int, attention: str) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, channels, 1)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.attention = CHANNEL_ATTENTIONS[attention](channels)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)."""
+        detail = self.depthwise(F.relu(self.expand(x.permute(0, 3, 1, 2))))
+        projected: Tensor = self.project(self.attention(detail))
+        return x + projected.permute(0, 2, 3, 1)
+
+
+class MixFeedForward(nn.Module):
+    """Mix-FFN (SegFormer): Linear C -> 4C, depthwise 3 x 3, GELU, Linear 4C -> C."""
+
+    def __init__(self, channels: int, ratio: int = 4) -> None:
+        super().__init__()
+        hidden = channels * ratio
+        self.expand = nn.Linear(channels, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.project = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)."""
+        hidden = self.depthwise(self.expand(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        projected: Tensor = self.project(F.gelu(hidden))
+        return projected

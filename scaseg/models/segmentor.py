@@ -1,0 +1,48 @@
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+
+
+class Segmentor(nn.Module):
+    """Normalisation, encoder and decoder as one function of raw images; no framework, exportable.
+
+    mean and std are of the RGB channels on the 0..255 scale (ImageNet's by default).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), RGB on the 0..255 scale, uint8 or float -> logits (B, K, ~H / 4, ~W / 4)."""
+        height, width = images.shape[2:]
+        x = (images - self.mean) / self.std
+        if height < 32 or width < 32:  # the coarsest map needs a cell; the padding is the mean colour
+            x = F.pad(x, (0, max(0, 32 - width), 0, max(0, 32 - height)))
+        logits: Tensor = self.decoder(self.encoder(x))
+        if height < 32 or width < 32:
+            stride = -(-x.shape[3] // logits.shape[3])
+            logits = logits[..., : -(-height // stride), : -(-width // stride)]
+        return logits
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> train ids (B, H, W), int64."""
+        return F.interpolate(self(images), size=images.shape[2:], mode="bilinear").argmax(1)

@@ -1,0 +1,88 @@
+"""python -m scaseg.report: tables and a figure from run folders, beside the paper's printed figures."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from scaseg.commands import command
+from scaseg.errors import UserError
+
+
+class Format(Enum):
+    """Of tables."""
+
+    markdown = "markdown"
+    csv = "csv"
+    latex = "latex"
+
+
+class Rows(Enum):
+    """Of Tables I-IV."""
+
+    ours = "ours"
+    all = "all"
+
+
+@dataclass
+class ReportConfig:
+    """The command's keys."""
+
+    table: str | None = None  # 1 to 8, or all; null: one table of whatever the runs are
+    runs: str | None = None  # a folder that holds run folders, or a glob
+    format: Format = Format.markdown
+    output: str | None = None  # a file; null: standard output
+    baseline: str | None = None  # a row's number or its variant: the row that differences are taken to
+    rows: Rows = Rows.ours  # all: other people's methods too, in Tables I-IV
+    figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
+    dataset: str = "ade20k"  # of the figure
+
+
+ConfigStore.instance().store(name="report_schema", node=ReportConfig)
+
+
+@command("report")
+def main(cfg: DictConfig) -> None:
+    """Make what was asked for, on standard output or in files."""
+    from scaseg.report.runs import collect
+
+    if cfg.table is None and cfg.runs is None and cfg.figure is None:
+        raise UserError("nothing to report: give table=1..8 or table=all, runs=FOLDER, or figure=FILE.png")
+    runs, problems = collect(cfg.runs) if cfg.runs is not None else ([], [])
+    if cfg.figure is not None:
+        from scaseg.report import figure
+
+        measured = figure.run_points([run for run in runs if run.dataset == cfg.dataset])
+        figure.draw(figure.published_points(cfg.dataset), measured, cfg.dataset, Path(cfg.figure))
+        print(cfg.figure)
+    if cfg.table is None and (cfg.runs is None or cfg.figure is not None):
+        return
+    from scaseg.report.table import RENDERERS
+
+    if cfg.table is None:
+        from scaseg.report.runs_table import runs_table
+
+        if not runs:
+            raise UserError(f"runs={cfg.runs}: none of them can be used\n" + "\n".join(problems))
+        tables = [runs_table(runs, problems, cfg.baseline)]
+    else:
+        from scaseg.report.paper_table import paper_table
+
+        numbers = [str(number) for number in range(1, 9)]
+        if cfg.table not in (*numbers, "all"):
+            raise UserError(f"table={cfg.table}: choose one of {', '.join(numbers)}, all")
+        chosen = numbers if cfg.table == "all" else [cfg.table]
+        ours = cfg.rows is Rows.ours
+        tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
+    text = "\n".join(RENDERERS[cfg.format.value](table) for table in tables)
+    if cfg.output is None:
+        print(text, end="")
+    else:
+        Path(cfg.output).parent.mkdir(parents=True, exist_ok=True)
+        Path(cfg.output).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The paper's tables with our counts and our runs beside the printed figures."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from scaseg.errors import UserError
+from scaseg.report.lines import Line, groups_of, lines_of
+from scaseg.report.notes import conventions, explanations, remarks
+from scaseg.report.runs import Run
+from scaseg.report.statistics import difference, summarise
+from scaseg.report.table import MISSING, Cell, Column, Table
+
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+SUBJECTS = {
+    1: "light encoders",
+    2: "middle encoders",
+    3: "large encoders",
+    4: "decoders compared",
+    5: "attention and local perception module",
+    6: "channel attention of the local perception module",
+    7: "query and key channels",
+    8: "stages with a cross-layer block",
+}
+VARIANT = {5: "variant", 6: "channel attention", 7: "Q/K channels", 8: "CLB stages"}
+NAMES = {"ade20k": "ADE20K", "cityscapes": "Cityscapes", "coco_stuff164k": "COCO-Stuff", "voc": "VOC 2012"}
+
+Maker = Callable[[Line], Cell]
+Columns = list[tuple[Column, Maker]]
+Value = Callable[[Line], float | None]
+
+
+def paper_table(
+    number: int,
+    runs: Sequence[Run] = (),
+    problems: Sequence[str] = (),
+    baseline: str | None = None,
+    ours: bool = True,
+) -> Table:
+    """Table `number` (1 to 8); `ours` leaves other people's methods out of Tables I-IV.
+
+    baseline: a row's number or its variant, for the difference column. Raises UserError for a baseline that
+    is not in the table, and where two runs claim one cell.
+    """
+    lines = lines_of(number, runs, ours)
+    groups = groups_of(lines, number >= 5 or not ours)
+    columns = _labels(number, ours) + _counts(lines) + _measured(lines, groups, baseline)
+    return Table(
+        f"Table {ROMAN[number - 1]}: {SUBJECTS[number]}",
+        [column for column, _ in columns],
+        [[make(line) for _, make in columns] for line in lines],
+        {lines.index(group[0]) for group in groups},
+        [*conventions(number), *explanations(lines), *remarks(number, lines, runs, problems)],
+    )
+
+
+def _labels(number: int, ours: bool) -> Columns:
+    columns: Columns = [(Column("row"), lambda line: Cell(str(line.row.row)) if line.row.row else MISSING)]
+    if number <= 4 and not ours:
+        columns.append((Column("method", False), lambda line: Cell(line.row.method)))
+    columns.append((Column("backbone", False), lambda line: Cell(line.row.backbone)))
+    if number in VARIANT:
+        columns.append((Column(VARIANT[number], False), lambda line: Cell(line.row.variant or "")))
+    return columns
+
+
+def _counts(lines: Sequence[Line]) -> Columns:
+    def built(line: Line) -> float | None:
+        return line.counted.params_m if line.counted else None
+
+    def published(line: Line) -> float | None:
+        return line.counted.published_m if line.counted else None
+
+    def paper(line: Line) -> float | None:
+        return line.row.params_m
+
+    def classes(line: Line) -> Cell:
+        counted = line.row.counted_as
+        return Cell(f"{counted['params']}, {counted['gflops']}") if counted and line.counted else MISSING
+
+    columns: Columns = [
+        (Column("params, M: model"), partial(_number, built, 3)),
+        (Column("as published"), partial(_number, published, 3)),
+        (Column("paper"), partial(_number, paper, 1)),
+        (Column("Δ"), lambda line: _change(published(line), line.row.params_m)),
+    ]
+    for datasets in _counted_alike(lines):
+        name = f"GFLOPs, {', '.join(NAMES.get(dataset, dataset) for dataset in datasets)}"
+        columns += [
+            (Column(name), partial(_number, partial(_gflops, datasets[0]), 3)),
+            (Column("paper"), partial(_number, partial(_printed_gflops, datasets[0]), 1)),
+            (Column("Δ %"), partial(_gflops_change, datasets[0])),
+        ]
+    columns.append((Column("classes"), classes))
+    if any(line.row.fps for line in lines):
+        columns.append((Column("FPS, paper"), partial(_number, lambda line: line.row.fps, 2)))
+    return columns
+
+
+def _counted_alike(lines: Sequence[Line]) -> list[list[str]]:
+    """The datasets of the GFLOPs columns; Table IV prints one count for both of its datasets."""
+    datasets = list(dict.fromkeys(dataset for line in lines for dataset in line.row.gflops))
+    alike: list[list[str]] = []
+    for dataset in datasets:
+        columns = [[_printed_gflops(name, line) for line in lines] for name in (dataset, *(a[0] for a in alike))]
+        if columns[0] in columns[1:]:
+            alike[columns[1:].index(columns[0])].append(dataset)
+        else:
+            alike.append([dataset])
+    return alike
+
+
+def _measured(lines: Sequence[Line], groups: Sequence[Sequence[Line]], baseline: str | None) -> Columns:
+    printed = list(dict.fromkeys(dataset for line in lines for dataset in line.row.miou))
+    measured = list(dict.fromkeys(dataset for line in lines for dataset in line.runs))
+    bases = None if baseline is None else _bases(groups, baseline)
+    columns: Columns = []
+    for dataset in dict.fromkeys([*printed, *measured]):
+        name = f"mIoU, {NAMES.get(dataset, dataset)}"
+        if dataset in printed:
+            best = _best(groups, partial(_printed_miou, dataset))
+            columns.append((Column(f"{name}: paper"), partial(_published, dataset, best)))
+        if dataset in measured or not measured:
+            best = _best(groups, partial(_mean, dataset))
+            columns.append((Column(f"{name}: ours"), partial(_ours, dataset, best)))
+        if dataset in measured and bases is not None:
+            columns.append((Column("Δ baseline"), partial(_against, dataset, bases)))
+    return columns
+
+
+def _bases(groups: Sequence[Sequence[Line]], baseline: str) -> dict[int, Line]:
+    """Line -> its baseline: the row of that number for all, or the variant of that name in its own group."""
+    lines = [line for group in groups for line in group]
+    for line in lines:
+        if str(line.row.row) == baseline and line.row.row:
+            return {id(other): line for other in lines}
+    bases: dict[int, Line] = {}
+    for group in groups:
+        for line in group:
+            if baseline_name(line.row.variant or line.row.method) == baseline_name(baseline):
+                bases |= {id(other): line for other in group}
+                break
+    if not bases:
+        known = ", ".join(f"{line.row.row} ({line.row.variant or line.row.backbone})" for line in lines)
+        raise UserError(f"baseline={baseline}: no such row; the rows are {known}")
+    return bases
+
+
+def baseline_name(label: str) -> str:
+    """`+ SCA + LPM` and `sca+lpm` name the same row."""
+    return "".join(label.lower().split()).removeprefix("+")
+
+
+def _published(dataset: str, best: set[int], line: Line) -> Cell:
+    value = _printed_miou(dataset, line)
+    return MISSING if value is None else Cell(f"{value:.{2 if line.row.table >= 4 else 1}f}", id(line) in best)
+
+
+def _ours(dataset: str, best: set[int], line: Line) -> Cell:
+    if not (values := line.values(dataset)):
+        return Cell(line.missing or "not run")
+    return Cell(summarise(list(values.values())).text(), id(line) in best)
+
+
+def _against(dataset: str, bases: dict[int, Line], line: Line) -> Cell:
+    base = bases.get(id(line))
+    if base is None or not line.values(dataset) or not base.values(dataset):
+        return MISSING
+    return Cell("baseline" if base is line else difference(line.values(dataset), base.values(dataset)).text())
+
+
+def _best(groups: Iterable[Sequence[Line]], value: Value) -> set[int]:
+    best: set[int] = set()
+    for group in groups:
+        values = {id(line): found for line in group if (found := value(line)) is not None}
+        if len(values) > 1:
+            best |= {line for line, found in values.items() if found == max(values.values())}
+    return best
+
+
+def _mean(dataset: str, line: Line) -> float | None:
+    values = line.values(dataset)
+    return summarise(list(values.values())).mean if values else None
+
+
+def _printed_miou(dataset: str, line: Line) -> float | None:
+    return line.row.miou.get(dataset)
+
+
+def _printed_gflops(dataset: str, line: Line) -> float | None:
+    return line.row.gflops.get(dataset)
+
+
+def _gflops(dataset: str, line: Line) -> float | None:
+    return line.counted.gflops.get(dataset) if line.counted else None
+
+
+def _gflops_change(dataset: str, line: Line) -> Cell:
+    ours, paper = _gflops(dataset, line), _printed_gflops(dataset, line)
+    return MISSING if ours is None or paper is None else Cell(f"{100 * (ours / paper - 1):+.2f}")
+
+
+def _change(ours: float | None, paper: float | None) -> Cell:
+    return MISSING if ours is None or paper is None else Cell(f"{ours - paper:+.3f}")
+
+
+def _number(value: Value, digits: int, line: Line) -> Cell:
+    found = value(line)
+    return MISSING if found is None else Cell(f"{found:.{digits}f}")

@@ -1,0 +1,129 @@
+"""Run folders: reading their results, and telling which of them are repetitions of one another."""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaseg.config import NOT_IDENTITY
+from scaseg.errors import UserError
+
+RESULT, CONFIG = "result.json", "config.yaml"
+REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run; mIoU in percent. keys: its config with dotted names, what does not matter left out."""
+
+    folder: Path
+    dataset: str
+    backbone: str
+    decoder: str
+    seed: int
+    miou: float
+    num_classes: int
+    params: int | None
+    config: Mapping[str, Any]
+    keys: Mapping[str, Any]
+
+    def value(self, key: str) -> Any:
+        """Of an override: a config group by its choice, else a dotted config key."""
+        groups = {"dataset": self.dataset, "backbone": self.backbone, "decoder": self.decoder}
+        return groups[key] if key in groups else self.keys.get(key)
+
+
+def collect(pattern: str) -> tuple[list[Run], list[str]]:
+    """Finished runs at or under the folders that `pattern` (a folder or a glob) names, sorted by folder.
+
+    The second list has a sentence for each run that can't be used: unfinished, or its result not readable.
+    Raises UserError where nothing looks like a run at all.
+    """
+    roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207  (absolute patterns too)
+    folders = sorted({file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)})
+    if not folders:
+        raise UserError(f"runs={pattern}: no run there (a folder with {RESULT} or {CONFIG})")
+    runs, problems = [], []
+    for folder in folders:
+        try:
+            runs.append(_read(folder))
+        except _UnusableRunError as error:
+            problems.append(f"{folder}: {error}")
+    return runs, problems
+
+
+def differing(runs: Sequence[Run], without: Sequence[str] = ()) -> list[str]:
+    """Config keys in which `runs` are not all alike, but for the seed and `without` (with their subkeys)."""
+    names = dict.fromkeys(name for run in runs for name in run.keys)
+    return [
+        name
+        for name in names
+        if name != "seed"
+        and not any(name == key or name.startswith(f"{key}.") for key in without)
+        and len({json.dumps(run.keys.get(name), sort_keys=True) for run in runs}) > 1
+    ]
+
+
+def by_seed(runs: Sequence[Run], cell: str) -> dict[int, Run]:
+    """The runs of one cell by seed; UserError naming both where two claim a seed or aren't repetitions."""
+    seeds: dict[int, Run] = {}
+    for run in runs:
+        other = seeds.setdefault(run.seed, run)
+        first = runs[0]
+        if other is not run:
+            first = other
+        keys = differing([first, run])
+        if other is not run or keys:
+            what = f"the same seed {run.seed}" if other is not run else f"different {', '.join(keys)}"
+            differ = f" (they differ in {', '.join(keys)})" if keys and other is not run else ""
+            raise UserError(
+                f"{first.folder} and {run.folder} claim the same cell, {cell}, with {what}{differ}:"
+                " narrow runs= to one of them"
+            )
+    return seeds
+
+
+class _UnusableRunError(Exception):
+    pass
+
+
+def _read(folder: Path) -> Run:
+    file = folder / RESULT
+    if not file.is_file():
+        raise _UnusableRunError(f"unfinished, it has no {RESULT}")
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _UnusableRunError(f"{RESULT} can't be read ({error})") from error
+    if not isinstance(result, dict):
+        raise _UnusableRunError(f"{RESULT} holds no object")
+    if result.get("status", "done") != "done":
+        raise _UnusableRunError(f"its status is {result['status']}")
+    for key, kind in REQUIRED.items():
+        if not isinstance(result.get(key), kind) or isinstance(result.get(key), bool):
+            raise _UnusableRunError(f"{RESULT} has no usable {key}: {result.get(key)!r}")
+    identity = {key: value for key, value in result["config"].items() if key not in NOT_IDENTITY}
+    return Run(
+        folder,
+        result["dataset"],
+        result["backbone"],
+        result["decoder"],
+        result["seed"],
+        float(result["mIoU"]),
+        len(result.get("per_class", ())),
+        result.get("params"),
+        result["config"],
+        _dotted(identity),
+    )
+
+
+def _dotted(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _dotted(value, f"{prefix}{key}.")
+        elif not str(key).startswith("_") or key == "_target_":
+            flat[f"{prefix}{key}"] = value
+    return flat

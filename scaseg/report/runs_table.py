@@ -1,0 +1,88 @@
+"""A table of any runs: a row for each configuration, a column for each config key in which they differ."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scaseg.errors import UserError
+from scaseg.report.runs import Run, by_seed, differing
+from scaseg.report.statistics import difference, summarise
+from scaseg.report.table import MISSING, Cell, Column, Table
+
+# key -> keys that follow from it and say nothing new beside it
+IMPLIED = {
+    "backbone.name": ("backbone", "decoder.embed_channels"),
+    "decoder.name": ("decoder",),
+    "dataset.name": ("dataset", "augment", "protocol", "decoder.query_pool"),
+    "lpm": ("decoder.lpm",),
+}
+
+
+def runs_table(runs: Sequence[Run], problems: Sequence[str] = (), baseline: str | None = None) -> Table:
+    """Runs that differ only in the seed share a row. baseline: a row's number or its values.
+
+    Raises UserError for a baseline that is not there, and where two runs have one configuration and one seed.
+    """
+    names = columns_of(runs)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(_without_seed(run.keys), sort_keys=True), []).append(run)
+    rows = sorted(groups.values(), key=lambda group: [_sortable(group[0].keys.get(name)) for name in names])
+    labels = [[_text(group[0].keys.get(name)) for name in names] for group in rows]
+    values = [
+        {seed: run.miou for seed, run in by_seed(group, " ".join(label)).items()}
+        for group, label in zip(rows, labels, strict=True)
+    ]
+    base = None if baseline is None else _base(labels, baseline)
+    columns = [Column("row"), *(Column(name, False) for name in names), Column("params, M"), Column("mIoU")]
+    table = Table("Runs", columns + ([Column("Δ baseline")] if base is not None else []))
+    datasets = {group[0].dataset for group in rows}
+    means = [summarise(list(seeds.values())) for seeds in values]
+    best = max((mean.mean for mean in means), default=None) if len(datasets) == 1 and len(rows) > 1 else None
+    for number, (group, label, seeds, mean) in enumerate(zip(rows, labels, values, means, strict=True)):
+        params = group[0].params
+        cells = [Cell(str(number + 1)), *map(Cell, label)]
+        cells += [MISSING if params is None else Cell(f"{params / 1e6:.3f}")]
+        cells += [Cell(mean.text(), mean.mean == best)]
+        if base is not None:
+            cells += [Cell("baseline" if base == number else difference(seeds, values[base]).text())]
+        table.rows.append(cells)
+    table.notes = ["mIoU in percent, mean ± sample standard deviation over n seeds."]
+    table.notes += [f"Not used: {problem}." for problem in problems]
+    return table
+
+
+def columns_of(runs: Sequence[Run]) -> list[str]:
+    """The config keys that tell the runs apart, without those that follow from others."""
+    names = differing(runs)
+    implied = {name for key, roots in IMPLIED.items() if key in names for name in names if _under(name, roots, key)}
+    return [name for name in names if name not in implied] or [
+        "dataset.name",
+        "backbone.name",
+        "decoder.name",
+    ]
+
+
+def _under(name: str, roots: Sequence[str], key: str) -> bool:
+    return name != key and any(name == root or name.startswith(f"{root}.") for root in roots)
+
+
+def _base(labels: Sequence[Sequence[str]], baseline: str) -> int:
+    for number, label in enumerate(labels):
+        if baseline in (str(number + 1), " ".join(label)):
+            return number
+    known = "; ".join(f"{number}: {' '.join(label)}" for number, label in enumerate(labels, 1))
+    raise UserError(f"baseline={baseline}: no such row; the rows are {known}")
+
+
+def _without_seed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if key != "seed"}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | bool) or value is None else str(value)
+
+
+def _sortable(value: Any) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return (not number, float(value) if number else 0.0, _text(value))

@@ -1,0 +1,77 @@
+"""Mean and deviation over seeds, and what a difference between two groups of seeds supports."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of n values; std is the sample standard deviation (n - 1), None for one value."""
+
+    mean: float
+    std: float | None
+    n: int
+
+    def text(self) -> str:
+        """`41.60 ± 0.25 (n = 3)`."""
+        deviation = "" if self.std is None else f" ± {self.std:.2f}"
+        return f"{self.mean:.2f}{deviation} (n = {self.n})"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """mean(a) - mean(b); low and high bound its 95 % confidence interval, None where a group is too small.
+
+    paired: whether the same seeds were compared, one by one; else it is Welch's interval.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    paired: bool
+
+    def text(self) -> str:
+        """`+1.20 [+0.30, +2.10]`."""
+        interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
+        return f"{self.mean:+.2f}{interval}"
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Of at least one value."""
+    return Summary(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
+    """Of two groups, seed -> value: paired by seed where both have the same seeds."""
+    mean = fmean(a.values()) - fmean(b.values())
+    if a.keys() == b.keys():
+        deviations = [a[seed] - b[seed] for seed in a]
+        if len(deviations) < 2:
+            return Difference(mean, None, None, True)
+        half = _t_quantile(len(a) - 1) * stdev(deviations) / math.sqrt(len(a))
+        return Difference(mean, mean - half, mean + half, True)
+    if min(len(a), len(b)) < 2:
+        return Difference(mean, None, None, False)
+    variances = [stdev(group.values()) ** 2 / len(group) for group in (a, b)]
+    if sum(variances) == 0:
+        return Difference(mean, mean, mean, False)
+    freedom = sum(variances) ** 2 / sum(
+        variance**2 / (len(group) - 1) for variance, group in zip(variances, (a, b), strict=True)
+    )
+    half = _t_quantile(freedom) * math.sqrt(sum(variances))
+    return Difference(mean, mean - half, mean + half, False)
+
+
+def _t_quantile(freedom: float, probability: float = 0.975) -> float:
+    """Of Student's distribution: bisection on its integral, in the angle u, t = sqrt(freedom) tan u."""
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    low, high = 0.0, math.pi / 2
+    for _ in range(50):
+        middle = (low + high) / 2
+        step = middle / 200  # Simpson's rule
+        sums = [math.cos(i * step) ** (freedom - 1) * (1 if i in (0, 200) else 2 + 2 * (i % 2)) for i in range(201)]
+        inside = 0.5 + scale * sum(sums) * step / 3
+        low, high = (middle, high) if inside < probability else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)

@@ -1,0 +1,96 @@
+"""Loaders over one stream of sample counters, so that a resumed run sees what an uninterrupted one would have."""
+
+import os
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.config import accumulation
+from scaseg.data.datasets import (
+    CounterBatches,
+    EvalSamples,
+    ShardedIndices,
+    Source,
+    TrainSamples,
+    collate_eval,
+    collate_train,
+    start_worker,
+)
+
+
+class StreamLoader(DataLoader[Any]):
+    """A loader whose place in the stream of samples follows from the trainer's step alone.
+
+    Lightning takes a loader with these methods for one that can resume, and this one can.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the step is in the checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing: the batch sampler was made for the step."""
+
+
+class SegmentationData(LightningDataModule):
+    """Training and evaluation loaders of one configuration.
+
+    config: the resolved run configuration as plain dicts. train and val: the sources of these splits, or None where
+    one is not wanted.
+    """
+
+    def __init__(self, config: dict[str, Any], train: Source | None, val: Source | None) -> None:
+        super().__init__()
+        self.config = config
+        self.train_source = train
+        self.val_source = val
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None and self.train_source is not None
+        recipe = self.config["training"]
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        total = recipe["batch_size"]
+        per_device, _ = accumulation(total, recipe["batch_size_per_device"], world)
+        batches = CounterBatches(
+            start=self.trainer.global_step * total,
+            total=recipe["max_steps"] * total,
+            batch_size=per_device,
+            rank=rank,
+            world_size=world,
+        )
+        samples = TrainSamples(self.train_source, self.config["augment"], self.config["seed"])
+        return self._loader(samples, batch_sampler=batches, collate_fn=collate_train)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None and self.val_source is not None
+        samples = EvalSamples(self.val_source, self.config["protocol"])
+        indices = ShardedIndices(len(samples), self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(
+            samples,
+            sampler=indices,
+            batch_size=self.config["hardware"]["eval_batch_size"],
+            collate_fn=collate_eval,
+        )
+
+    def _loader(self, samples: Dataset[Any], **options: Any) -> DataLoader[Any]:
+        workers = self.config["hardware"]["num_workers"]
+        if workers is None:
+            workers = default_workers(self.config["hardware"]["devices"])
+        return StreamLoader(
+            samples,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+            worker_init_fn=start_worker,
+            **options,
+        )
+
+
+def default_workers(devices: int) -> int:
+    """Loader processes a device: on a GPU up to 8 of the cores, on a CPU one, as training wants the cores."""
+    if not torch.cuda.is_available():
+        return 1
+    return max(1, min(8, (os.cpu_count() or 1) // max(1, devices)))

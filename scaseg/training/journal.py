@@ -1,0 +1,136 @@
+"""What a run says of itself while it runs: rows for the loggers, lines for the reader."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.metrics import Scores, scores
+from scaseg.training.task import SegmentationTask
+
+TRAIN_COLUMNS = ["train/loss", "train/lr", "train/images_per_s", "train/data_wait"]
+VAL_COLUMNS = ["val/mIoU", "val/pixel_accuracy", "val/mean_accuracy"]
+
+
+def columns(names: tuple[str, ...]) -> list[str]:
+    """Every metric that a run may log, in order."""
+    return [*TRAIN_COLUMNS, *VAL_COLUMNS, *(f"val/IoU/{name}" for name in names)]
+
+
+class Journal(Callback):
+    """Logs training every `every` steps and each validation; keeps wall time and scores over resumes.
+
+    `scores` holds the last validation's figures and `history` the (step, mIoU) of all. Training loss is the mean
+    since the last row; `train/data_wait` is the share of time spent waiting for the loader.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.loss_sum: Tensor | None = None
+        self.loss_count = 0
+        self.scores: Scores | None = None
+        self.matrix: Tensor | None = None
+        self.history: list[tuple[int, float]] = []
+        self._earlier_time = 0.0
+        self._waited = 0.0
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds of training and validation, earlier sessions of the same run included."""
+        return self._earlier_time + time.perf_counter() - self._session_start
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._session_start = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._row_start = self._batch_end = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._waited += time.perf_counter() - self._batch_end
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
+        self.loss_sum = loss if self.loss_sum is None else self.loss_sum + loss
+        self.loss_count += 1
+        step = trainer.global_step
+        if step % self.every == 0 and self.loss_count >= trainer.accumulate_grad_batches:
+            self._log_row(trainer, pl_module, step)
+        self._batch_end = time.perf_counter()
+
+    def _log_row(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
+        assert self.loss_sum is not None and isinstance(pl_module, SegmentationTask)
+        mean = trainer.strategy.reduce(self.loss_sum / self.loss_count, reduce_op="mean")
+        loss = float(mean)
+        now = time.perf_counter()
+        seconds = now - self._row_start
+        batches = self.loss_count / trainer.accumulate_grad_batches
+        row = {
+            "train/loss": loss,
+            "train/lr": trainer.optimizers[0].param_groups[-1]["lr"],
+            "train/images_per_s": batches * pl_module.config["training"]["batch_size"] / seconds,
+            "train/data_wait": self._waited / seconds,
+        }
+        self.loss_sum, self.loss_count, self._waited = None, 0, 0.0
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step)
+        if not torch.isfinite(mean):
+            raise FloatingPointError(
+                f"the training loss is {loss} at step {step}: lower training.lr, set training.grad_clip=1, or"
+                " use training.precision=32-true"
+            )
+        self._row_start = time.perf_counter()
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SegmentationTask)
+        self.matrix = pl_module.confusion.compute().cpu()
+        self.scores = scores(self.matrix)
+        pl_module.log("val/mIoU", self.scores.mean_iou, logger=False, rank_zero_only=False)
+        if trainer.state.fn != "fit":
+            return
+        self.history.append((trainer.global_step, self.scores.mean_iou))
+        names = pl_module.labels.names
+        row = {
+            "val/mIoU": self.scores.mean_iou,
+            "val/pixel_accuracy": self.scores.pixel_accuracy,
+            "val/mean_accuracy": self.scores.mean_accuracy,
+            **{
+                f"val/IoU/{name}": iou
+                for i, (name, iou) in enumerate(zip(names, self.scores.iou, strict=True))
+                if i not in self.scores.absent
+            },
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(row, trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._row_start = self._batch_end = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "loss_sum": self.loss_sum,
+            "loss_count": self.loss_count,
+            "history": self.history,
+            "wall_time": self.wall_time,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.loss_sum = state_dict["loss_sum"]
+        self.loss_count = state_dict["loss_count"]
+        self.history = [(int(step), float(value)) for step, value in state_dict["history"]]
+        self._earlier_time = state_dict["wall_time"]
+
+
+class CounterRandomness(Callback):
+    """Dropout and stochastic depth as functions of (seed, step, process): a resumed run draws the same."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        mixed = hash((self.seed, trainer.global_step, batch_idx, trainer.global_rank))
+        torch.manual_seed(mixed % 2**63)

@@ -1,0 +1,55 @@
+"""Which parameter is trained how: groups by name and kind, and the learning rate over the steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+POSITION = ("pos_embed", "relative_position_bias_table", "rpb")
+
+
+def parameter_groups(
+    encoder: nn.Module, decoder: nn.Module, lr: float, decoder_lr_mult: float, weight_decay: float, decay: str
+) -> list[dict[str, Any]]:
+    """AdamW groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
+
+    decay `published`: the encoder's norm and position tensors have no decay, everything else has, the decoder's
+    norms included, as the published rule comes out. `no_norm_or_bias`: besides these, no norm and no vector has.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
+        for owner_name, owner in module.named_modules():
+            for name, parameter in owner.named_parameters(recurse=False):
+                if not parameter.requires_grad:
+                    continue
+                if decay == "published":
+                    plain = part == "encoder" and (isinstance(owner, NORMS) or name.startswith(POSITION))
+                else:
+                    plain = isinstance(owner, NORMS) or parameter.ndim <= 1 or name.startswith(POSITION)
+                key = f"{part}_no_decay" if plain else part
+                group = groups.setdefault(
+                    key,
+                    {
+                        "name": key,
+                        "names": [],
+                        "params": [],
+                        "lr": rate,
+                        "weight_decay": 0.0 if plain else weight_decay,
+                    },
+                )
+                group["names"].append(".".join(filter(None, (part, owner_name, name))))
+                group["params"].append(parameter)
+    return list(groups.values())
+
+
+def warmup_poly(max_steps: int, warmup_steps: int, warmup_ratio: float, power: float) -> Callable[[int], float]:
+    """The factor on the learning rate at each step: linear from `warmup_ratio` to 1, then (1 - progress)^power."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return warmup_ratio + (1 - warmup_ratio) * step / warmup_steps
+        remaining = max(0.0, (max_steps - step) / max(1, max_steps - warmup_steps))
+        return float(remaining**power)
+
+    return factor

@@ -1,0 +1,61 @@
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.data import draw
+from scaseg.data.labels import LabelTable
+
+
+class Pictures(Callback):
+    """Writes a sheet of some evaluation images: image, truth, prediction.
+
+    chosen: names of the images to show. `path` is the sheet that was written last; `samples` what it shows, as
+    (name, image, truth, prediction), for loggers that show masks themselves.
+    """
+
+    def __init__(self, folder: Path, labels: LabelTable, chosen: list[str]) -> None:
+        self.folder = folder
+        self.labels = labels
+        self.chosen = chosen
+        self.path: Path | None = None
+        self.samples: list[tuple[str, Any, Any, Any]] = []
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.samples = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        for i, name in enumerate(batch["name"]):
+            if name in self.chosen:
+                truth = batch["mask"][i].cpu().numpy()
+                image = batch["image"][i].permute(1, 2, 0).cpu().numpy()
+                if image.shape[:2] != truth.shape:
+                    image = cv2.resize(image, truth.shape[::-1], interpolation=cv2.INTER_AREA)
+                self.samples.append((name, image, truth, outputs[i].cpu().numpy().astype(np.uint8)))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.samples or not trainer.is_global_zero:
+            return
+        rows = [draw.comparison(*sample[1:], self.labels) for sample in self.samples]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = self.folder / f"step_{trainer.global_step:06d}.png"
+        draw.write_png(self.path, draw.sheet(rows, self.labels, ("image", "truth", "prediction")))
+
+
+def spread(names: list[str], count: int) -> list[str]:
+    """`count` of the names, evenly spaced."""
+    if not names or count < 1:
+        return []
+    picks = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[i] for i in picks]

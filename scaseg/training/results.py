@@ -1,0 +1,93 @@
+"""result.json: every figure of a run with what it takes to know where the figure comes from."""
+
+import json
+import platform
+import resource
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scaseg.data.labels import LabelTable
+from scaseg.metrics import Scores
+from scaseg.models.segmentor import Segmentor
+
+PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumentations", "numpy", "scaseg")
+
+
+def describe(config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores) -> dict[str, Any]:
+    """What every result says: figures in percent, configuration, protocol, parameters, versions, machine."""
+    encoder = sum(p.numel() for p in model.encoder.parameters())
+    decoder = sum(p.numel() for p in model.decoder.parameters())
+    per_class = {
+        name: {
+            "iou": None if i in figures.absent else figures.iou[i],
+            "accuracy": None if i in figures.absent else figures.accuracy[i],
+            "pixels": figures.pixels[i],
+        }
+        for i, name in enumerate(labels.names)
+    }
+    on_gpu = torch.cuda.is_available()
+    return {
+        "dataset": config["dataset"]["name"],
+        "backbone": config["backbone"]["name"],
+        "decoder": config["decoder"]["name"],
+        "seed": config["seed"],
+        "config": config,
+        "protocol": config["protocol"],
+        "mIoU": figures.mean_iou,
+        "pixel_accuracy": figures.pixel_accuracy,
+        "mean_accuracy": figures.mean_accuracy,
+        "per_class": per_class,
+        "absent": [labels.names[i] for i in figures.absent],
+        "encoder_params": encoder,
+        "decoder_params": decoder,
+        "params": encoder + decoder,
+        "git_commit": git_commit(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "peak_memory_mb": _peak_memory_mb(),
+        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write so that the file is either whole or not there."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    beside.replace(path)
+
+
+def git_commit() -> str | None:
+    """The commit of the code, with `-dirty` where tracked files were changed; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() or None
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            versions[name] = None
+    return versions
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

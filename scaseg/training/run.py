@@ -1,0 +1,188 @@
+"""One training run, from its configuration to result.json."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.strategies import DDPStrategy
+from omegaconf import OmegaConf
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.config import accumulation
+from scaseg.data.datasets import Source
+from scaseg.errors import UserError
+from scaseg.metrics import table
+from scaseg.models.encoders.weights import load_encoder_weights
+from scaseg.training.checkpoints import Checkpoints
+from scaseg.training.csv_log import CsvLog
+from scaseg.training.datamodule import SegmentationData
+from scaseg.training.folder import checkpoint_to_resume, process_rank, set_aside
+from scaseg.training.journal import CounterRandomness, Journal, columns
+from scaseg.training.pictures import Pictures, spread
+from scaseg.training.progress import ProgressLine
+from scaseg.training.results import describe, write_json
+from scaseg.training.task import SegmentationTask
+
+log = logging.getLogger("scaseg")
+
+
+def train(
+    config: dict[str, Any],
+    name: str,
+    train_source: Source,
+    val_source: Source,
+    extra_callbacks: tuple[Callback, ...] = (),
+) -> dict[str, Any]:
+    """Train, or go on with, the run `name` of the resolved configuration; returns the content of result.json.
+
+    Under several processes each calls this; the first writes the files. Raises UserError for what the user can
+    put right, before the run folder is made wherever that is possible.
+    """
+    folder = Path(config["output_dir"]) / name
+    first = process_rank() == 0
+    if (folder / "result.json").exists() and not config["fresh"]:
+        return _done_before(folder)
+    if config["hardware"]["threads"]:
+        torch.set_num_threads(config["hardware"]["threads"])
+
+    seed_everything(config["seed"], verbose=False)
+    labels = val_source.labels
+    task = SegmentationTask(config, labels)
+    data = SegmentationData(config, train_source, val_source)
+    resume = None if config["fresh"] else checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
+    if resume is None and config["backbone"].get("weights"):
+        report = load_encoder_weights(
+            task.model.encoder,
+            config["backbone"]["name"],
+            config["backbone"]["weights"],
+            config["backbone"].get("weights_sha256"),
+        )
+        log.info("encoder weights from %s: %s", config["backbone"]["weights"], report)
+
+    recipe = config["training"]
+    val_every = min(recipe["val_every"], recipe["max_steps"])
+    journal = Journal(recipe["log_every"])
+    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every)
+    names = [val_source.name(i) for i in range(len(val_source))]
+    pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
+    callbacks: list[Callback] = [
+        CounterRandomness(config["seed"]),
+        journal,
+        ProgressLine(recipe["max_steps"]),
+        pictures,
+    ]
+    if recipe["ema_decay"] is not None:
+        callbacks.insert(0, EMAWeightAveraging(decay=recipe["ema_decay"]))
+    if config["logger"]["name"] == "wandb":
+        from scaseg.training.wandb_log import WandbMedia
+
+        callbacks.append(WandbMedia(labels, pictures, journal))
+    callbacks = [*callbacks, *extra_callbacks, checkpoints]
+    trainer = _trainer(config, folder, _loggers(config, name, folder, labels.names), callbacks, val_every)
+
+    if first:
+        if config["fresh"] and folder.exists():
+            log.info("the old run folder is now %s", set_aside(folder))
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+        logging.getLogger().addHandler(logging.FileHandler(folder / "log.txt"))
+    if recipe["compile"]:
+        task.model.compile()
+    log.info("%s %s", "resuming" if resume else "starting", folder)
+    try:
+        if resume:
+            _rewind(trainer, resume)
+        trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        if journal.scores is None:  # resumed at its last step
+            trainer.validate(task, data, verbose=False)
+    except UserError:
+        raise
+    except (Exception, KeyboardInterrupt):
+        log.exception("the run was cut off; the same command resumes it from %s", checkpoints.last)
+        raise
+    assert journal.scores is not None
+    result = {
+        "status": "done",
+        "run": name,
+        **describe(config, task.model, labels, journal.scores),
+        "split": config["dataset"]["val_split"],
+        "best": {"step": checkpoints.best_step, "mIoU": checkpoints.best_value},
+        "step": trainer.global_step,
+        "world_size": trainer.world_size,
+        "wall_time_s": journal.wall_time,
+    }
+    if first:
+        write_json(folder / "result.json", result)
+        print(table(journal.scores, labels.names))
+        print(f"best mIoU {checkpoints.best_value:.2f} at step {checkpoints.best_step}")
+        if pictures.path:
+            print(f"pictures: {pictures.path}")
+        print(f"result:   {folder / 'result.json'}")
+    return result
+
+
+def _trainer(
+    config: dict[str, Any], folder: Path, loggers: list[Logger], callbacks: list[Callback], val_every: int
+) -> Trainer:
+    recipe, hardware = config["training"], config["hardware"]
+    world = hardware["devices"] * hardware["num_nodes"]
+    _, accumulate = accumulation(recipe["batch_size"], recipe["batch_size_per_device"], world)
+    # Buffers are brought together before each validation; at every forward pass they would keep processes with
+    # unequal numbers of evaluation batches waiting for each other.
+    strategy = DDPStrategy(broadcast_buffers=False) if world > 1 else "auto"
+    on_gpu = hardware["accelerator"] != "cpu" and torch.cuda.is_available()
+    try:
+        return Trainer(
+            accelerator=hardware["accelerator"],
+            devices=hardware["devices"],
+            num_nodes=hardware["num_nodes"],
+            strategy=strategy,
+            precision=recipe["precision"],
+            max_steps=recipe["max_steps"],
+            max_epochs=-1,
+            accumulate_grad_batches=accumulate,
+            gradient_clip_val=recipe["grad_clip"],
+            val_check_interval=val_every * accumulate,
+            check_val_every_n_epoch=None,
+            deterministic=recipe["deterministic"] or None,
+            sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and on_gpu,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=loggers,
+            callbacks=callbacks,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"hardware or training.precision do not fit this machine: {error}") from error
+
+
+def _loggers(config: dict[str, Any], name: str, folder: Path, classes: tuple[str, ...]) -> list[Logger]:
+    loggers: list[Logger] = [CsvLog(folder / "metrics.csv", columns(classes))]
+    if config["logger"]["name"] == "wandb":
+        from scaseg.training.wandb_log import wandb_logger
+
+        loggers.append(wandb_logger(config, name, folder))
+    return loggers
+
+
+def _rewind(trainer: Trainer, checkpoint: Path) -> None:
+    if trainer.is_global_zero:
+        step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLog):
+                logger.rewind(step)
+
+
+def _done_before(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    print(f"{folder} is done: mIoU {result['mIoU']:.2f} ({result['split']}). fresh=true starts it again")
+    return result

@@ -1,0 +1,125 @@
+"""The LightningModule: steps and optimiser, nothing else."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.data.labels import LabelTable
+from scaseg.errors import UserError
+from scaseg.evaluation.inference import predict_labels
+from scaseg.losses import SegmentationLoss
+from scaseg.metrics import ConfusionMatrix
+from scaseg.models.build import build_segmentor
+from scaseg.training.optimiser import parameter_groups, warmup_poly
+
+
+class SegmentationTask(LightningModule):
+    """Training and evaluation steps of one configured model.
+
+    config: the resolved run configuration as plain dicts. It travels in every checkpoint under `scaseg`, with
+    class names and colours, so that a checkpoint needs nothing else to be used.
+    """
+
+    def __init__(self, config: dict[str, Any], labels: LabelTable) -> None:
+        super().__init__()
+        self.config = config
+        self.labels = labels
+        self.model = build_segmentor(config, labels.num_classes)
+        self.loss = SegmentationLoss(**config["training"]["loss"])
+        self.confusion = ConfusionMatrix(labels.num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        loss: Tensor = self.loss(self.model(batch["image"]), batch["mask"])
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.confusion.reset()
+        if self.trainer.world_size > 1:  # running statistics differ between processes; evaluation must not
+            for buffer in self.model.buffers():
+                dist.broadcast(buffer, 0)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> list[Tensor]:  # type: ignore[override]
+        """Labels of each image at its mask's own size."""
+        predictions: list[Tensor] = []
+        for images, masks in _same_size(batch["image"], batch["mask"]):
+            predicted = predict_labels(self.model, images, (masks.shape[1], masks.shape[2]), *self._windows())
+            self.confusion.update(predicted, masks)
+            predictions.extend(predicted)
+        return predictions
+
+    def _windows(self) -> tuple[Any, Any]:
+        protocol = self.config["protocol"]
+        if protocol["mode"] == "whole":
+            return None, None
+        return tuple(protocol["window"]), tuple(protocol["stride"])
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        recipe = self.config["training"]
+        groups = parameter_groups(
+            self.model.encoder,
+            self.model.decoder,
+            recipe["lr"],
+            recipe["decoder_lr_mult"],
+            recipe["weight_decay"],
+            recipe["decay"],
+        )
+        optimizer = torch.optim.AdamW(
+            [{k: v for k, v in group.items() if k != "names"} for group in groups],
+            betas=tuple(recipe["betas"]),
+        )
+        factor = warmup_poly(recipe["max_steps"], recipe["warmup_steps"], recipe["warmup_ratio"], recipe["poly_power"])
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["scaseg"] = {
+            "config": self.config,
+            "classes": list(self.labels.names),
+            "colours": [list(colour) for colour in self.labels.colours],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_architecture(self.config, checkpoint, self.state_dict())
+
+
+def check_architecture(config: dict[str, Any], checkpoint: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Raise UserError where the checkpoint's tensors are not those of the configured model."""
+    theirs = checkpoint["state_dict"]
+    missing = sorted(state.keys() - theirs.keys())
+    extra = sorted(theirs.keys() - state.keys())
+    shapes = sorted(k for k in state.keys() & theirs.keys() if state[k].shape != theirs[k].shape)
+    if not (missing or extra or shapes):
+        return
+    saved = checkpoint.get("scaseg", {}).get("config", {})
+    differing = [
+        f"{part}: {_described(saved[part])} in the checkpoint, {_described(config[part])} now"
+        for part in ("backbone", "decoder", "dataset")
+        if part in saved and _described(saved[part]) != _described(config[part])
+    ]
+    first = (missing or extra or shapes)[0]
+    raise UserError(
+        "the checkpoint is of another architecture ("
+        + "; ".join(differing or ["its configuration looks alike"])
+        + f"): {len(missing)} tensors missing, {len(extra)} unknown, {len(shapes)} of another shape, first {first}."
+        " Give the options the checkpoint was trained with, or another ckpt_path"
+    )
+
+
+def _described(part: dict[str, Any]) -> str:
+    keys = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool")
+    return " ".join(str(part[key]) for key in keys if key in part)
+
+
+def _same_size(images: Any, masks: Any) -> list[tuple[Tensor, Tensor]]:
+    if isinstance(images, Tensor) and isinstance(masks, Tensor):
+        return [(images, masks)]
+    return [(image[None], mask[None]) for image, mask in zip(images, masks, strict=True)]

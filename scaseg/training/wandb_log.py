@@ -1,0 +1,86 @@
+"""Weights & Biases: the run's curves, per-class IoU, confusion matrix and masks; offline without an account."""
+
+import netrc
+import os
+from pathlib import Path
+from typing import Any
+
+import wandb
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+import scaseg.torchvision_fix  # noqa: F401
+from scaseg.data.labels import LabelTable
+from scaseg.training.journal import Journal
+from scaseg.training.pictures import Pictures
+
+
+def wandb_logger(config: dict[str, Any], name: str, folder: Path) -> WandbLogger:
+    """A logger whose run id is the run folder's name, so that a resumed run goes on in the same place."""
+    options = config["logger"]
+    # wandb would ask for an account on the terminal where it finds none.
+    offline = options["mode"] == "offline" or (options["mode"] == "auto" and not has_account())
+    folder.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(
+        project=options["project"],
+        entity=options["entity"],
+        name=name,
+        id=name,
+        save_dir=folder,
+        offline=offline,
+        resume="allow",
+        group=options["group"],
+        tags=options["tags"],
+        config=config,
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+
+
+def has_account() -> bool:
+    """Whether this machine holds a W&B key, as wandb itself looks for one."""
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
+        return False
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc.netrc().authenticators("api.wandb.ai") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+class WandbMedia(Callback):
+    """After each validation: the chosen images with truth and prediction as W&B masks; the confusion matrix."""
+
+    def __init__(self, labels: LabelTable, pictures: Pictures, journal: Journal) -> None:
+        self.labels = labels
+        self.pictures = pictures
+        self.journal = journal
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+        if not (loggers and trainer.is_global_zero and trainer.state.fn == "fit"):
+            return
+        names = dict(enumerate(self.labels.names))
+        images = [
+            wandb.Image(
+                image,
+                caption=name,
+                masks={
+                    "truth": {"mask_data": truth, "class_labels": names},
+                    "prediction": {"mask_data": prediction, "class_labels": names},
+                },
+            )
+            for name, image, truth, prediction in self.pictures.samples
+        ]
+        assert self.journal.matrix is not None
+        matrix = self.journal.matrix.tolist()
+        cells: list[Any] = [
+            [true, predicted, matrix[i][j]]
+            for i, true in enumerate(self.labels.names)
+            for j, predicted in enumerate(self.labels.names)
+        ]
+        table = wandb.Table(columns=["Actual", "Predicted", "nPredictions"], data=cells)
+        chart = wandb.plot_table("wandb/confusion_matrix/v1", table, {str(key): str(key) for key in table.columns}, {})
+        step = trainer.global_step
+        for logger in loggers:
+            logger.experiment.log({"pictures": images, "confusion_matrix": chart, "trainer/global_step": step})

@@ -1,0 +1,41 @@
+from typing import Any
+
+import torch
+from torch import nn
+
+from scaseg.config import compose, plain
+from scaseg.models.build import build_segmentor
+from scaseg.models.segmentor import Segmentor
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    """`backbone` and `decoder` as the benchmark command has them."""
+    import scaseg.benchmark  # noqa: F401
+
+    cfg = compose("benchmark", list(overrides))
+    return {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+
+
+def on_meta(*overrides: str, num_classes: int = 150) -> Segmentor:
+    with torch.device("meta"):
+        return build_segmentor(config(*overrides), num_classes)
+
+
+class FourMaps(nn.Module):
+    """An encoder of four strided convolutions, so small that it can be counted by hand."""
+
+    channels = (2, 3, 4, 5)
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, *self.channels)
+        self.stages = nn.ModuleList(
+            nn.Conv2d(a, b, s, s) for a, b, s in zip(widths, self.channels, (4, 2, 2, 2), strict=False)
+        )
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps[:1] + [m.permute(0, 2, 3, 1).permute(0, 3, 1, 2) for m in maps[1:]]
