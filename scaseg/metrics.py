@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-
-import scaseg.torchvision_fix  # noqa: F401
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
     """Counts (K, K) int64, rows the truth, columns the prediction; pixels whose target is ignored are left out.
 
-    prediction and target: integers of one shape; prediction in 0..K-1, target in 0..K-1 or IGNORE_INDEX.
+    prediction and target: integers of one shape; prediction in 0..K-1, target in 0..K-1 or IGNORE (255).
     """
     # An extra row takes the ignored pixels: selecting the others by mask would cost more than the count itself.
     row = target.to(torch.int32).clamp(max=num_classes).flatten()
@@ -69,7 +69,7 @@ class ConfusionMatrix(Metric):
         self.add_state("matrix", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add pixels: integer tensors of one shape, train ids; IGNORE_INDEX in the target is left out."""
+        """Add pixels: integer tensors of one shape, train ids; IGNORE in the target is left out."""
         self.matrix += confusion_matrix(prediction, target, self.num_classes)
 
     def compute(self) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaseg.metrics import IGNORE_INDEX, ConfusionMatrix, confusion_matrix, scores, table
+from scaseg.data.labels import IGNORE as IGNORE_INDEX
+from scaseg.metrics import ConfusionMatrix, confusion_matrix, scores, table
 
 
 @settings(max_examples=30, deadline=None)

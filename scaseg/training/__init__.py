@@ -4,9 +4,9 @@ import warnings
 # Raised inside Lightning 2.6 by torch 2.13.
 warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*", category=FutureWarning)
 
-import lightning.pytorch  # noqa: E402, F401
-
 import scaseg.torchvision_fix  # noqa: E402, F401
+
+import lightning.pytorch  # noqa: E402, F401
 
 # Lightning's notices of what it found and did are no news to the user of this program; its warnings are.
 for name in ("lightning.pytorch", "lightning.fabric", "lightning"):

@@ -1,9 +1,9 @@
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-
 import scaseg.torchvision_fix  # noqa: F401
+
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class Checkpoints(Callback):

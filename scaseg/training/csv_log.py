@@ -3,10 +3,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-
-import scaseg.torchvision_fix  # noqa: F401
 
 
 class CsvLog(Logger):

@@ -3,11 +3,12 @@
 import os
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.config import accumulation
 from scaseg.data.datasets import (
     CounterBatches,

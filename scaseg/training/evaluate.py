@@ -5,13 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.config import Protocol, check_protocol, plain
 from scaseg.data.build import build_source
 from scaseg.errors import UserError

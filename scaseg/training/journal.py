@@ -3,11 +3,12 @@
 import time
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.metrics import Scores, scores
 from scaseg.training.task import SegmentationTask
 

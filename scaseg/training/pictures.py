@@ -1,11 +1,12 @@
 from pathlib import Path
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import cv2
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
 

@@ -4,11 +4,11 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-import scaseg.torchvision_fix  # noqa: F401
 
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 

@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EMAWeightAveraging
@@ -12,7 +14,6 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.config import accumulation
 from scaseg.data.datasets import Source
 from scaseg.errors import UserError

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import torch
 import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels

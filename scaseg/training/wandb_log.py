@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import wandb
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.data.labels import LabelTable
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures

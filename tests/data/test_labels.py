@@ -106,9 +106,7 @@ def test_the_official_rules_once_more():
     ade, city, coco = ADE20K.labels.raw_ids, Cityscapes.labels.raw_ids, COCOStuff164k.labels.raw_ids
     assert ade == {0: 255, **{k: k - 1 for k in range(1, 151)}}
     # cityscapesScripts, helpers/labels.py: (id, trainId) of the evaluated classes
-    official = (
-        "7:0 8:1 11:2 12:3 13:4 17:5 19:6 20:7 21:8 22:9 23:10 24:11 25:12 26:13 27:14 28:15 31:16 32:17 33:18"
-    )
+    official = "7:0 8:1 11:2 12:3 13:4 17:5 19:6 20:7 21:8 22:9 23:10 24:11 25:12 26:13 27:14 28:15 31:16 32:17 33:18"
     assert {k: v for k, v in city.items() if v != 255} == {
         int(a): int(b) for a, b in (pair.split(":") for pair in official.split())
     }

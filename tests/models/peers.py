@@ -5,11 +5,11 @@ import types
 import warnings
 from typing import Any
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import pytest
 import torch
 from torch import nn
-
-import scaseg.torchvision_fix  # noqa: F401
 
 
 class _Ext(types.ModuleType):

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 
+import scaseg.torchvision_fix  # noqa: F401
+
 import pytest
 import torch
 import yaml
 
-import scaseg.torchvision_fix  # noqa: F401
 from scaseg.errors import UserError
 from scaseg.models.encoders.timm_encoder import TimmEncoder
 from scaseg.models.encoders.weights import load_encoder_weights

@@ -8,9 +8,9 @@ def drop_path(probability: float) -> nn.Module:
     """
     if probability == 0:
         return nn.Identity()
-    from timm.layers.drop import DropPath
-
     import scaseg.torchvision_fix  # noqa: F401
+
+    from timm.layers.drop import DropPath
 
     layer: nn.Module = DropPath(probability)
     return layer

@@ -1,0 +1,54 @@
+"""The sweeps of Tables V-VIII: every job composes, makes the rows, and yields to the command line."""
+
+from typing import Any
+
+import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from scaseg.config import CONF_DIR, compose
+from scaseg.report.lines import row_keys
+from scaseg.report.published import rows_of
+
+
+def jobs(table: int, *arguments: str) -> list[list[str]]:
+    """The jobs of `python -m scaseg.train --multirun experiment=tableN ...`, as Hydra's own sweeper lists them."""
+    overlay = OmegaConf.load(f"{CONF_DIR}/experiment/table{table}.yaml")
+    sweeper = BasicSweeper(None, dict(overlay.hydra.sweeper.params))
+    asked = [*sweeper._parse_config(), f"experiment=table{table}", *arguments]
+    (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(asked), None)
+    return batch
+
+
+@pytest.mark.parametrize(("table", "number"), [(5, 12), (6, 10), (7, 8), (8, 8)])
+def test_the_sweep_makes_the_rows(table: int, number: int) -> None:
+    batch = jobs(table)
+    assert len(batch) == number
+    made: list[dict[str, Any]] = []
+    for job in batch:
+        cfg = compose("train", job)
+        assert cfg.dataset.name == "shapes"
+        made.append(
+            {
+                "backbone": cfg.backbone.name,
+                "decoder": cfg.decoder.name,
+                "lpm": cfg.decoder.lpm,
+                **{f"decoder.{key}": cfg.decoder[key] for key in ("attn", "qk_channels", "clb_stages")},
+            }
+        )
+    for row in rows_of(table):
+        keys = row_keys(row)
+        if keys["decoder"] == "scaseg":
+            assert any(all(job[key] == value for key, value in keys.items()) for job in made), row
+
+
+def test_the_command_line_wins() -> None:
+    batch = jobs(5, "backbone=mit_b1", "lpm=se", "seed=0,1,2", "dataset=voc")
+    assert len(batch) == 9
+    configs = [compose("train", job) for job in batch]
+    assert {cfg.backbone.name for cfg in configs} == {"mit_b1"}
+    assert {cfg.dataset.name for cfg in configs} == {"voc"}
+    assert {(cfg.decoder.attn, cfg.seed) for cfg in configs} == {
+        (attn, seed) for attn in ("sa", "ca", "sca") for seed in (0, 1, 2)
+    }
