@@ -1,5 +1,6 @@
 """`python -m scaseg.benchmark`: what a model costs, by part, as it runs and as the paper counts it."""
 
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ class Format(Enum):
     json = "json"
 
 
+class Suite(Enum):
+    """Of measurements beside a peer: modules of scaseg.suites."""
+
+    loader = "loader"
+    metric = "metric"
+    step = "step"
+
+
 class Dtype(Enum):
     """Of the timed model."""
 
@@ -33,6 +42,7 @@ class Dtype(Enum):
 class BenchmarkConfig(TrainConfig):
     """Whatever can be trained can be benchmarked: the keys of a run, and the benchmark's own."""
 
+    suite: Suite | None = None  # measure this instead of counting; rounds says how often
     image_size: list[int] | None = None  # (height, width); null: as the dataset's protocol has it
     format: Format = Format.table
     backward: bool = False  # peak memory of a training step too
@@ -205,6 +215,17 @@ def show(result: Mapping[str, Any]) -> None:
 @command("benchmark")
 def main(cfg: DictConfig) -> None:
     """Print tables, or one JSON object as the last line of standard output."""
+    if cfg.suite is not None:
+        check(cfg)
+        from scaseg.suites.row import record
+        from scaseg.suites.row import show as show_rows
+
+        suite = importlib.import_module(f"scaseg.suites.{cfg.suite.value}")
+        measured = record(cfg.suite.value, suite.rows(cfg))
+        show_rows(measured)
+        if cfg.format is Format.json:
+            print(json.dumps(measured))
+        return
     result = benchmark(cfg)
     if cfg.format is Format.json:
         print(json.dumps(result))

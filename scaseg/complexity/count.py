@@ -1,7 +1,7 @@
 """Multiply-adds of a segmentor by part, from one forward pass without data (the meta device serves)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +46,11 @@ class Counts:
         """The same and norms and resizes, by the paper's counter."""
         return sum(paper for _, paper in self.parts.values())
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts({**self.parts, **other.parts}, {**self.unknown, **other.unknown})
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+
+class Recorder(TorchDispatchMode):
     """Records the cost of every operator, and which operations each tensor came after.
 
     To be used in inference mode: only there do operators such as `linear` and `scaled_dot_product_attention`
@@ -80,6 +83,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def operations_before(self, tensor: Tensor) -> int:
         """How many of `operations` there were when the last one was done that `tensor` depends on."""
         return self._last.get(_storage(tensor), 0)
+
+    def counts(self, part: Callable[[int, Operation], str]) -> Counts:
+        """Sum the operations by part, which `part` tells from their number and themselves."""
+        parts: dict[str, tuple[int, int]] = {}
+        for number, operation in enumerate(self.operations):
+            name = part(number, operation)
+            plain, paper = parts.get(name, (0, 0))
+            parts[name] = plain + operation.macs, paper + operation.macs_paper
+        return Counts(parts, dict(self.unknown))
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -133,38 +145,44 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count(model: nn.Module, image_size: tuple[int, int]) -> Counts:
-    """Count a Segmentor's forward pass on an image of `image_size` (height, width), where its parameters are.
+    """Count a Segmentor's forward pass on an image of `image_size` (height, width)."""
+    encoder, features = count_encoder(model.get_submodule("encoder"), image_size)
+    return encoder + count_decoder(model.get_submodule("decoder"), features)
 
-    The encoder's stage i holds what map i needs and the maps before it do not.
+
+def count_encoder(encoder: nn.Module, image_size: tuple[int, int]) -> tuple[Counts, list[Tensor]]:
+    """Counts, and the four maps that a decoder can be counted on, where the encoder's parameters are.
+
+    Stage i holds what map i needs and the maps before it do not.
     """
-    device = next(model.parameters()).device
-    features: list[Tensor] = []
+    device = next(encoder.parameters()).device
+    recorder, features = _record(encoder, torch.empty(1, 3, *image_size, device=device))
+    ends = [recorder.operations_before(feature) for feature in features]
 
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        features.extend(output)
+    def stage(number: int, operation: Operation) -> str:
+        needed_by = (i for i, end in enumerate(ends, 1) if number < end)
+        return f"encoder stage {next(needed_by, len(ends))}"
 
-    training, recorder = model.training, Recorder()
+    return recorder.counts(stage), features
+
+
+def count_decoder(decoder: nn.Module, features: list[Tensor]) -> Counts:
+    """Counts of a decoder on the maps of an encoder."""
+    recorder, _ = _record(decoder, features)
+    return recorder.counts(lambda number, operation: decoder_part(operation.path, operation.kind))
+
+
+def _record(module: nn.Module, inputs: Any) -> tuple[Recorder, Any]:
+    """Run a module in eval mode under a recorder; it is left as it was."""
+    training, recorder = module.training, Recorder()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it hides nn.MultiheadAttention's products
-    handle = model.get_submodule("encoder").register_forward_hook(keep)
     try:
-        with torch.inference_mode(), recorder.watch(model.eval()), recorder:
-            model(torch.empty(1, 3, *image_size, device=device))
+        with torch.inference_mode(), recorder.watch(module.eval()), recorder:
+            return recorder, module(inputs)
     finally:
-        handle.remove()
-        model.train(training)
+        module.train(training)
         torch.backends.mha.set_fastpath_enabled(fast_path)
-    ends = [recorder.operations_before(feature) for feature in features]
-    parts: dict[str, tuple[int, int]] = {}
-    for number, operation in enumerate(recorder.operations):
-        if operation.path.split(".")[0] == "decoder":
-            part = decoder_part(operation.path.partition(".")[2], operation.kind)
-        else:
-            stage = next((i for i, end in enumerate(ends, 1) if number < end), len(ends))
-            part = f"encoder stage {stage}"
-        plain, paper = parts.get(part, (0, 0))
-        parts[part] = plain + operation.macs, paper + operation.macs_paper
-    return Counts(parts, dict(recorder.unknown))
 
 
 def _is(x: Any) -> bool:

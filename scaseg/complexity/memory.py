@@ -24,7 +24,7 @@ class Peak:
         return self.parameters + self.tensors
 
 
-class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class LiveTensors(TorchDispatchMode):
     """Follows the storages that operators make; `peak` is the most bytes of them alive at any time."""
 
     def __init__(self) -> None:

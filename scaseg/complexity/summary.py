@@ -3,15 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from scaseg.complexity.count import Counts, count
+from scaseg.complexity.count import Counts, count_decoder, count_encoder
 from scaseg.complexity.published import as_built, as_published, unused_parameters
-from scaseg.models.build import build_segmentor
-from scaseg.models.segmentor import Segmentor
+from scaseg.models.build import build_module
 
 Config = Mapping[str, Any]
 
@@ -32,16 +32,19 @@ class Parameters:
 
 def parameters(cfg: Config, num_classes: int) -> Parameters:
     """Of the model that `cfg` (plain dicts `backbone` and `decoder`) builds for `num_classes`."""
-    model = _build(_key(cfg), num_classes)
-    encoder, decoder = _number(model.encoder), _number(model.decoder)
-    built = _build(_key({**cfg, "decoder": as_built(cfg["decoder"])}), num_classes)
-    unused = unused_parameters(cfg["decoder"], built.encoder.channels, num_classes)  # type: ignore[arg-type]
-    return Parameters(encoder, decoder, encoder + _number(built.decoder) + unused)
+    encoder, decoder = _encoder(_key(cfg["backbone"])), _key(cfg["decoder"])
+    channels = tuple(encoder.channels)  # type: ignore[arg-type]
+    number = _number(_decoder(decoder, channels, num_classes))
+    built = _number(_decoder(_key(as_built(cfg["decoder"])), channels, num_classes))
+    unused = unused_parameters(cfg["decoder"], channels, num_classes)
+    return Parameters(_number(encoder), number, _number(encoder) + built + unused)
 
 
 def counts(cfg: Config, num_classes: int, image_size: tuple[int, int]) -> Counts:
     """Multiply-adds of the model as `cfg` has it, on one image of (height, width)."""
-    return _counts(_key(cfg), num_classes, image_size)
+    backbone = _key(cfg["backbone"])
+    encoder, _ = _encoder_counts(backbone, image_size)
+    return encoder + _decoder_counts(_key(cfg["decoder"]), backbone, num_classes, image_size)
 
 
 def published_counts(cfg: Config, num_classes: int, image_size: tuple[int, int]) -> Counts:
@@ -50,20 +53,33 @@ def published_counts(cfg: Config, num_classes: int, image_size: tuple[int, int])
 
 
 @cache
-def _counts(key: str, num_classes: int, image_size: tuple[int, int]) -> Counts:
-    return count(_build(key, num_classes), image_size)
+def _encoder_counts(key: str, image_size: tuple[int, int]) -> tuple[Counts, list[Tensor]]:
+    return count_encoder(_encoder(key), image_size)
 
 
-@lru_cache(maxsize=8)
-def _build(key: str, num_classes: int) -> Segmentor:
+@cache
+def _decoder_counts(key: str, backbone: str, num_classes: int, image_size: tuple[int, int]) -> Counts:
+    _, features = _encoder_counts(backbone, image_size)
+    channels = tuple(_encoder(backbone).channels)  # type: ignore[arg-type]
+    return count_decoder(_decoder(key, channels, num_classes), features)
+
+
+@cache
+def _encoder(key: str) -> nn.Module:
     with torch.device("meta"):
-        return build_segmentor(json.loads(key), num_classes)
+        return build_module(json.loads(key), "backbone")
 
 
-def _key(cfg: Config) -> str:
-    """Equal configurations are built and counted once."""
-    return json.dumps({part: cfg[part] for part in ("backbone", "decoder")}, sort_keys=True)
+@cache
+def _decoder(key: str, channels: tuple[int, ...], num_classes: int) -> nn.Module:
+    with torch.device("meta"):
+        return build_module(json.loads(key), "decoder", in_channels=channels, num_classes=num_classes)
 
 
-def _number(module: torch.nn.Module) -> int:
+def _key(part: Config) -> str:
+    """Equal configurations are built and counted once; stochastic depth costs nothing and takes long to import."""
+    return json.dumps({**part, "drop_path": 0.0} if "drop_path" in part else dict(part), sort_keys=True)
+
+
+def _number(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

@@ -69,6 +69,7 @@ class _Scene:
         height, width = size
         self.y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         self.x = np.linspace(0, width / height, width, dtype=np.float32)[None]
+        self.grain = self.noise(24, 24)
 
     def paint(self) -> tuple[Picture, Mask]:
         """Back to front: regions, then objects and poles in any order, then small things."""
@@ -106,18 +107,27 @@ class _Scene:
             self.fill(area, WALL, below, strength * self.bricks())
 
     def object(self, small: bool = False) -> None:
-        """A disc, box or triangle of any colour, shaded from one side to the other."""
+        """A disc (shaded as a ball), box (as a plane) or triangle (striped as a tent), of any colour."""
         label = int(self.rng.choice([DISC, BOX, TRIANGLE]))
-        radius = self.unit * (self.rng.uniform(0.03, 0.06) if small else self.rng.uniform(0.08, 0.22))
+        radius = self.unit * (self.rng.uniform(0.03, 0.06) if small else self.rng.uniform(0.1, 0.25))
         centre = self.rng.uniform(0, 1, 2) * self.size[::-1]
         turn, squeeze = self.rng.uniform(0, 2 * np.pi), self.rng.uniform(0.6, 1.0)
-        corners = {DISC: 24, BOX: 4, TRIANGLE: 3}[label]
-        angles = np.arange(corners) * 2 * np.pi / corners
+        count = {DISC: 24, BOX: 4, TRIANGLE: 3}[label]
+        angles = np.arange(count) * 2 * np.pi / count
         outline = np.stack([np.cos(angles), squeeze * np.sin(angles)], 1)
         rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        shade = self.rng.uniform(-30, 30) * (self.x - self.x.mean()) + self.rng.uniform(-30, 30) * (self.y - 0.5)
-        grain = self.rng.uniform(4, 14) * self.noise(24, 24)
-        self.polygon(centre + radius * outline @ rotation.T, label, self.colour(), shade + grain)
+        corners = centre + radius * outline @ rotation.T
+        window = self.window(corners)
+        right, down = self.x[:, window[1]] - centre[0] / self.size[0], self.y[window[0]] - centre[1] / self.size[0]
+        if label == DISC:
+            shade = 30 - 70 * (right**2 + down**2) * (self.size[0] / radius) ** 2
+        elif label == BOX:
+            shade = self.rng.uniform(-90, 90) * right + self.rng.uniform(-90, 90) * down
+        else:
+            across = np.cos(turn) * right + np.sin(turn) * down
+            shade = self.rng.uniform(12, 22) * np.sign(np.sin(across * self.rng.uniform(110, 150)))
+        texture = shade + self.rng.uniform(3, 10) * self.grain[window]
+        self.polygon(corners, label, self.colour(), texture, window)
 
     def pole(self) -> None:
         """A thin strip, upright for the most part, of any brightness."""
@@ -127,18 +137,28 @@ class _Scene:
         across = np.array([along[1], -along[0]]) * self.rng.uniform(0.008, 0.018) * self.unit
         head = foot + length * along
         corners = np.array([foot - across, foot + across, head + across, head - across])
-        self.polygon(corners, POLE, np.full(3, self.rng.uniform(20, 230)), np.float32(0))
+        self.polygon(corners, POLE, self.rng.uniform(20, 230), np.float32(0), self.window(corners))
 
-    def polygon(self, corners: Any, label: int, colour: Any, texture: Any) -> None:
-        """Fill a polygon given by (x, y) corners in pixels."""
-        stencil = np.zeros(self.size, np.uint8)
-        cv2.fillPoly(stencil, [np.round(corners * 2**_FIXED).astype(np.int32)], 1, shift=_FIXED)
-        self.fill(stencil.astype(bool), label, colour, texture)
+    def window(self, corners: Any) -> tuple[slice, slice]:
+        """Rows and columns around (x, y) corners, as far as they are in the picture."""
+        low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
+        (left, top), (right, bottom) = np.clip(low, 0, None), np.clip(high, 0, None)
+        return slice(top, bottom), slice(left, right)
 
-    def fill(self, area: Any, label: int, colour: Any, texture: Any) -> None:
-        """Write label and colour plus texture (grey, (H, W) or a scalar) where `area` is true."""
-        self.mask[area] = label
-        self.image[area] = colour + np.broadcast_to(texture, self.size)[area][:, None]
+    def polygon(self, corners: Any, label: int, colour: Any, texture: Any, window: tuple[slice, slice]) -> None:
+        """Fill a polygon given by (x, y) corners in pixels; the texture is that of the window."""
+        stencil = np.zeros_like(self.mask[window])
+        if stencil.size:
+            shifted = (corners - (window[1].start, window[0].start)) * 2**_FIXED
+            cv2.fillPoly(stencil, [np.round(shifted).astype(np.int32)], 1, shift=_FIXED)
+            self.fill(stencil.astype(bool), label, colour, texture, window)
+
+    def fill(
+        self, area: Any, label: int, colour: Any, texture: Any, window: tuple[slice, slice] = (slice(None),) * 2
+    ) -> None:
+        """Write label and colour plus texture (grey, or a scalar) where `area` is true in the window."""
+        self.mask[window][area] = label
+        self.image[window][area] = colour + np.broadcast_to(texture, area.shape)[area][:, None]
 
     def colour(self) -> Any:
         """Any colour that leaves the texture room."""
@@ -155,5 +175,5 @@ class _Scene:
         course = self.rng.uniform(0.05, 0.09)
         row = np.floor(self.y / course)
         joint = (self.y / course % 1 < 0.25) | ((self.x / (2.2 * course) + 0.5 * (row % 2)) % 1 < 0.12)
-        wall = self.noise(24, 24) * 0.5 - 2.0 * joint
+        wall = self.grain * 0.5 - 2.0 * joint
         return (wall - wall.mean()) / wall.std()

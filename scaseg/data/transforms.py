@@ -4,11 +4,8 @@ The parameters are drawn before a pixel is touched; only the part of the picture
 resampled, and colour work is done at the smaller of the two resolutions.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for its version
 
 import albumentations as A
 import cv2
@@ -16,6 +13,7 @@ import numpy as np
 
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
+from scaseg.data.photometric import Distortion, Photometric, distort
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
@@ -121,7 +119,7 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         scale: Sequence[float] = (0.5, 2.0),
         cat_max_ratio: float = 0.75,
         flip: float = 0.5,
-        photometric: "Photometric | None" = None,
+        photometric: Photometric | None = None,
     ):
         super().__init__(p=1.0)
         self.crop_size = (int(crop_size[0]), int(crop_size[1]))
@@ -155,7 +153,7 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         return View(ratio, *starts, *lengths)
 
     def apply(
-        self, img: Picture, view: View, distortion: "Distortion", flip: bool, reduce: int, **params: Any
+        self, img: Picture, view: View, distortion: Distortion | None, flip: bool, reduce: int, **params: Any
     ) -> Picture:
         """Image (H, W, 3) -> (crop height, crop width, 3)."""
         part = view.cut(img, reduce)
@@ -187,79 +185,3 @@ def _finish(part: Picture, flip: bool, size: Size, fill: tuple[int, ...]) -> Pic
     if below or right:
         part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)  # type: ignore[assignment]
     return part
-
-
-class Distortion(NamedTuple):
-    """Drawn once a sample: tables of 256 values, or None; `hue` in 1/256 of a turn."""
-
-    before: Mask | None
-    saturation: Mask | None
-    hue: int
-    after: Mask | None
-
-
-def distort(image: Picture, drawn: Distortion) -> Picture:
-    """Apply it to (H, W, 3) uint8 RGB: at most two tables and one turn through HSV."""
-    if drawn.before is not None:
-        image = cv2.LUT(image, drawn.before)  # type: ignore[assignment]
-    if drawn.saturation is not None or drawn.hue:
-        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
-        if drawn.saturation is not None:
-            cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 1), drawn.saturation), hsv, 1)
-        if drawn.hue:  # hue fills the byte, so that the byte's own overflow is the wrap
-            rows = hsv.reshape(hsv.shape[0], -1)
-            np.add(rows, np.tile(np.array([drawn.hue % 256, 0, 0], np.uint8), hsv.shape[1]), out=rows)
-        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)  # type: ignore[assignment]
-    if drawn.after is not None:
-        image = cv2.LUT(image, drawn.after)  # type: ignore[assignment]
-    return image
-
-
-class Photometric(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Brightness, contrast, saturation and hue, each with probability 0.5; contrast comes second or last.
-
-    `brightness` in grey levels, `contrast` and `saturation` as ranges of a factor, `hue` in degrees
-    (mmsegmentation's 18 are OpenCV's half degrees turned: 36 of ours).
-    """
-
-    def __init__(
-        self,
-        brightness: float = 32,
-        contrast: Sequence[float] = (0.5, 1.5),
-        saturation: Sequence[float] = (0.5, 1.5),
-        hue: float = 18,
-        p: float = 1.0,
-    ):
-        super().__init__(p=p)
-        self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
-
-    def draw(self, random: Any) -> Distortion:
-        """Parameters from a `random.Random`."""
-        levels = np.arange(256, dtype=np.float32)
-        before = after = saturation = None
-        turn = 0.0
-        if random.random() < 0.5:
-            before = _table(levels + random.uniform(-self.brightness, self.brightness))
-        if random.random() < 0.5:
-            factor = random.uniform(*self.contrast)
-            if random.random() < 0.5:
-                before = _table(factor * (levels if before is None else before))
-            else:
-                after = _table(factor * levels)
-        if random.random() < 0.5:
-            saturation = _table(random.uniform(*self.saturation) * levels)
-        if random.random() < 0.5:
-            turn = random.uniform(-self.hue, self.hue) / 360 * 256
-        return Distortion(before, saturation, round(turn), after)
-
-    def get_params(self) -> dict[str, Any]:
-        """Draw from albumentations' own generator."""
-        return {"distortion": self.draw(self.py_random)}
-
-    def apply(self, img: Picture, distortion: Distortion, **params: Any) -> Picture:
-        """Image (H, W, 3) uint8 -> the same."""
-        return distort(img, distortion)
-
-
-def _table(values: np.ndarray[Any, Any]) -> Mask:
-    return np.asarray(np.clip(values, 0, 255), np.uint8)

@@ -31,13 +31,13 @@ class ReportConfig:
     """The command's keys."""
 
     table: str | None = None  # 1 to 8, or all; null: one table of whatever the runs are
-    runs: str | None = None  # a folder that holds run folders, or a glob
+    runs: str | None = None  # a folder that holds run folders, or a glob; nothing asked at all: runs
     format: Format = Format.markdown
     output: str | None = None  # a file; null: standard output
     baseline: str | None = None  # a row's number or its variant: the row that differences are taken to
     rows: Rows = Rows.ours  # all: other people's methods too, in Tables I-IV
     figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
-    dataset: str = "ade20k"  # of the figure
+    figure_dataset: str = "ade20k"
 
 
 ConfigStore.instance().store(name="report_schema", node=ReportConfig)
@@ -49,13 +49,13 @@ def main(cfg: DictConfig) -> None:
     from scaseg.report.runs import collect
 
     if cfg.table is None and cfg.runs is None and cfg.figure is None:
-        raise UserError("nothing to report: give table=1..8 or table=all, runs=FOLDER, or figure=FILE.png")
+        cfg.runs = "runs"  # where training puts them
     runs, problems = collect(cfg.runs) if cfg.runs is not None else ([], [])
     if cfg.figure is not None:
         from scaseg.report import figure
 
-        measured = figure.run_points([run for run in runs if run.dataset == cfg.dataset])
-        figure.draw(figure.published_points(cfg.dataset), measured, cfg.dataset, Path(cfg.figure))
+        measured = figure.run_points([run for run in runs if run.dataset == cfg.figure_dataset])
+        figure.draw(figure.published_points(cfg.figure_dataset), measured, cfg.figure_dataset, Path(cfg.figure))
         print(cfg.figure)
     if cfg.table is None and (cfg.runs is None or cfg.figure is not None):
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
 
 import scaseg.benchmark  # noqa: F401  (its schema)
 from scaseg.config import CONF_DIR, compose, plain
@@ -65,12 +66,15 @@ def _overrides(made: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{key}={text(value)}" for key, value in made.items())
 
 
-@cache
 def _config(overrides: tuple[str, ...], query_pool: int) -> dict[str, Any]:
     """Backbone and decoder; the dataset is any, as classes, size and block are the paper's."""
-    keys = [*overrides, f"dataset.query_pool={query_pool}"]
-    if GlobalHydra.instance().is_initialized():  # inside a command, which has the same configs at hand
-        cfg = hydra.compose("benchmark", keys)
-    else:
-        cfg = compose("benchmark", keys)
+    cfg = _composed(overrides)
+    cfg.dataset.query_pool = query_pool
     return {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    if GlobalHydra.instance().is_initialized():  # inside a command, which has the same configs at hand
+        return hydra.compose("benchmark", list(overrides))
+    return compose("benchmark", overrides)

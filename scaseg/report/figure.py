@@ -67,7 +67,7 @@ def draw(printed: Sequence[Point], measured: Sequence[Point], dataset: str, file
     if file.suffix.lstrip(".") not in (".png .svg .pdf".replace(".", "").split()):
         raise UserError(f"figure={file}: the name must end in .png, .svg or .pdf")
     if not (printed or measured):
-        raise UserError(f"dataset={dataset}: neither the paper nor the runs have a figure on it")
+        raise UserError(f"figure_dataset={dataset}: neither the paper nor the runs have a figure on it")
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     decoders = list(dict.fromkeys(point.decoder.lower() for point in [*printed, *measured]))
     labelled: set[str] = set()
@@ -95,7 +95,10 @@ def draw(printed: Sequence[Point], measured: Sequence[Point], dataset: str, file
                     axes.annotate(point.backbone, place, (4, -10), textcoords="offset points", fontsize=7)
     gflops = [point.gflops for point in [*printed, *measured]]
     if max(gflops) > 20 * min(gflops):
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick < 2 * max(gflops)]
         axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axes.set_xlim(min(gflops) / 1.3, max(gflops) * 1.3)
     axes.set(xlabel="GFLOPs (multiply-adds, the paper's counter)", ylabel="mIoU, %", title=dataset)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, title="solid: MiT, dashed: MSCAN", title_fontsize=8)

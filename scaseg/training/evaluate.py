@@ -21,7 +21,7 @@ from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
-from scaseg.training.results import describe, write_json
+from scaseg.training.results import describe, git_commit, write_json
 from scaseg.training.task import SegmentationTask, check_architecture
 
 log = logging.getLogger("scaseg")
@@ -33,7 +33,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     The result goes into `evaluation/<split>-<hash of checkpoint and protocol>` beside the checkpoint's folder, or
     into `options["output"]`, which must not hold a result yet.
     """
-    path = Path(options["ckpt"])
+    path, commit = Path(options["ckpt"]), git_commit()
     checkpoint = load_checkpoint(path)
     config = checkpoint["scaseg"]["config"]
     config["protocol"] = _protocol(config["protocol"], options["protocol"])
@@ -75,7 +75,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         "status": "done",
         "checkpoint": str(path),
         "step": checkpoint["global_step"],
-        **describe(config, task.model, source.labels, journal.scores),
+        **describe(config, task.model, source.labels, journal.scores, commit),
         "split": split,
         "world_size": trainer.world_size,
     }

@@ -17,8 +17,13 @@ from scaseg.models.segmentor import Segmentor
 PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumentations", "numpy", "scaseg")
 
 
-def describe(config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores) -> dict[str, Any]:
-    """What every result says: figures in percent, configuration, protocol, parameters, versions, machine."""
+def describe(
+    config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores, commit: str | None
+) -> dict[str, Any]:
+    """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
+
+    commit: of the code as it was when the program started, for a checkout may move on meanwhile.
+    """
     encoder = sum(p.numel() for p in model.encoder.parameters())
     decoder = sum(p.numel() for p in model.decoder.parameters())
     per_class = {
@@ -45,7 +50,7 @@ def describe(config: dict[str, Any], model: Segmentor, labels: LabelTable, figur
         "encoder_params": encoder,
         "decoder_params": decoder,
         "params": encoder + decoder,
-        "git_commit": git_commit(),
+        "git_commit": commit,
         "versions": {"python": platform.python_version(), **_versions()},
         "peak_memory_mb": _peak_memory_mb(),
         "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),

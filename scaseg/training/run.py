@@ -2,6 +2,9 @@
 
 import json
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from scaseg.training.folder import checkpoint_to_resume, process_rank, set_aside
 from scaseg.training.journal import CounterRandomness, Journal, columns
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import ProgressLine
-from scaseg.training.results import describe, write_json
+from scaseg.training.results import describe, git_commit, write_json
 from scaseg.training.task import SegmentationTask
 
 log = logging.getLogger("scaseg")
@@ -44,7 +47,7 @@ def train(
     Under several processes each calls this; the first writes the files. Raises UserError for what the user can
     put right, before the run folder is made wherever that is possible.
     """
-    folder = Path(config["output_dir"]) / name
+    folder, commit = Path(config["output_dir"]) / name, git_commit()
     first = process_rank() == 0
     if (folder / "result.json").exists() and not config["fresh"]:
         return _done_before(folder)
@@ -83,34 +86,27 @@ def train(
         from scaseg.training.wandb_log import WandbMedia
 
         callbacks.append(WandbMedia(labels, pictures, journal))
-    callbacks = [*callbacks, *extra_callbacks, checkpoints]
-    trainer = _trainer(config, folder, _loggers(config, name, folder, labels.names), callbacks, val_every)
-
+    callbacks = [*extra_callbacks, *callbacks, checkpoints]
     if first:
         if config["fresh"] and folder.exists():
             log.info("the old run folder is now %s", set_aside(folder))
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        checkpoints.last.parent.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-        logging.getLogger().addHandler(logging.FileHandler(folder / "log.txt"))
+    trainer = _trainer(config, folder, _loggers(config, name, folder, labels.names), callbacks, val_every)
+
     if recipe["compile"]:
         task.model.compile()
-    log.info("%s %s", "resuming" if resume else "starting", folder)
-    try:
+    with _logged(folder, first, "resuming" if resume else "starting"):
         if resume:
             _rewind(trainer, resume)
         trainer.fit(task, data, ckpt_path=resume, weights_only=True)
         if journal.scores is None:  # resumed at its last step
             trainer.validate(task, data, verbose=False)
-    except UserError:
-        raise
-    except (Exception, KeyboardInterrupt):
-        log.exception("the run was cut off; the same command resumes it from %s", checkpoints.last)
-        raise
     assert journal.scores is not None
     result = {
         "status": "done",
         "run": name,
-        **describe(config, task.model, labels, journal.scores),
+        **describe(config, task.model, labels, journal.scores, commit),
         "split": config["dataset"]["val_split"],
         "best": {"step": checkpoints.best_step, "mIoU": checkpoints.best_value},
         "step": trainer.global_step,
@@ -125,6 +121,29 @@ def train(
             print(f"pictures: {pictures.path}")
         print(f"result:   {folder / 'result.json'}")
     return result
+
+
+@contextmanager
+def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
+    """Keep log.txt, with the traceback where the run is cut off; end what loggers have open."""
+    handler = logging.FileHandler(folder / "log.txt") if first else logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    log.info("%s %s", beginning, folder)
+    cut_off = True
+    try:
+        yield
+        cut_off = False
+    except UserError as error:
+        log.error("error: %s", error)
+        raise
+    except (Exception, KeyboardInterrupt):
+        log.exception("%s was cut off; the same command resumes it", folder)
+        raise
+    finally:
+        if "wandb" in sys.modules:  # sweeps run many jobs in one process, each with a W&B run of its own
+            sys.modules["wandb"].finish(exit_code=int(cut_off))
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def _trainer(

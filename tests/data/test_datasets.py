@@ -70,6 +70,7 @@ def test_same_image_twice_is_augmented_anew():
     assert not equal(data[0], data[1])
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork beside threads, Python 3.12
 def test_workers_give_what_the_process_itself_does():
     data = samples()
     pickle.loads(pickle.dumps(data))[3]

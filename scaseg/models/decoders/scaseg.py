@@ -15,6 +15,7 @@ from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
+from scaseg.models.layers.strip_attention import MODES
 
 HEADS = (1, 2, 5, 8)
 STRIDE_RATIOS = (8, 4, 2, 1)  # from each stage's stride to stride 32
@@ -98,6 +99,13 @@ class SCASegDecoder(nn.Module):
             raise ValueError(f"lpm={lpm!r}: choose one of {', '.join(LPMS)}")
         if not clb_stages or list(clb_stages) != [4, 3, 2, 1][: len(clb_stages)]:
             raise ValueError(f"decoder.clb_stages={list(clb_stages)}: a top-down prefix of [4, 3, 2, 1]")
+        if strip not in MODES:
+            raise ValueError(f"decoder.strip={strip!r}: choose one of {', '.join(MODES)}")
+        for key, value in (("embed", embed_channels), ("qk", qk_channels)):
+            if value < 1:
+                raise ValueError(f"decoder.{key}_channels={value}: at least 1")
+        if query_pool < 1:
+            raise ValueError(f"decoder.query_pool={query_pool}: at least 1")
         self.query_pool = query_pool
         self.self_attention = attn == "sa"
         self.gathers = nn.ModuleDict()
@@ -120,6 +128,9 @@ class SCASegDecoder(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(embed_channels, num_classes, 1)
         self.apply(init_weights)
+        # The rule for convolutions (fan-out) would start a classifier of few classes with logits of a standard
+        # deviation of 4 and more, which takes Adam hundreds of steps to undo; this is mmsegmentation's start.
+        nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)

@@ -1,0 +1,83 @@
+"""Uniform B-splines as constant matrices: from samples of a smooth function to the coefficients of a spline.
+
+A B-spline of degree p centred on 0 is B(x) = 1/p! sum_j (-1)^j C(p+1, j) max(0, x + (p+1)/2 - j)^p (Schoenberg 1946):
+a bump of width p + 1; a spline is a sum of them, centred on the integers.
+"""
+
+from functools import cache
+from math import comb, factorial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Matrix = NDArray[np.float64]
+
+DEGREE = 7  # of the spline through the samples
+PAD = 4  # samples beyond each end of the range: there the function is known, a polynomial would be a guess
+NEGLIGIBLE = 1e-13  # smaller entries, on their way down to float32 denormals, would slow the product tenfold
+
+
+def bspline(x: Matrix, degree: int) -> Matrix:
+    """The B-spline of this degree centred on 0, at x."""
+    inside = (degree + 1) / 2 - np.abs(x)  # B is even: the left half has fewer terms, and they cancel less
+    terms = [(-1) ** j * comb(degree + 1, j) * np.maximum(inside - j, 0) ** degree for j in range(degree // 2 + 1)]
+    return np.asarray(sum(terms) / factorial(degree))
+
+
+def interpolation(count: int, x: Matrix, degree: int) -> Matrix:
+    """(len(x), count): samples at 0 .. count - 1 -> values at x of the spline through them.
+
+    Coefficients beyond the ends, which no sample fixes, continue the nearest degree + 1 ones as a polynomial.
+    """
+    extended, centres = _extension(count, degree)
+    return bspline(x[:, None] - centres, degree) @ extended @ coefficients(count, degree)
+
+
+def coefficients(count: int, degree: int) -> Matrix:
+    """(count, count): samples at 0 .. count - 1 -> coefficients of the spline through them."""
+    extended, centres = _extension(count, degree)
+    return np.linalg.inv(bspline(np.arange(count)[:, None] - centres, degree) @ extended)
+
+
+def _extension(count: int, degree: int) -> tuple[Matrix, Matrix]:
+    """Coefficients 0 .. count - 1 -> those of all B-splines that reach a sample; and where these are centred."""
+    more = degree // 2
+    centres = np.arange(-more, count + more, dtype=float)
+    near = np.arange(degree + 1)
+    before = np.ones((more, degree + 1))  # Lagrange's formula: from the coefficients `near` to -more .. -1
+    for i in near:
+        for j in near[near != i]:
+            before[:, i] *= (centres[:more] - j) / (i - j)
+    extended = np.zeros((count + 2 * more, count))
+    extended[:more, : degree + 1] = before
+    extended[more : more + count] = np.eye(count)
+    extended[more + count :, -degree - 1 :] = before[::-1, ::-1]
+    return extended, centres
+
+
+@cache
+def _samples_to_table(nodes: int) -> Matrix:
+    rows = 2 * nodes
+    cells = rows - 2
+    centres = np.arange(rows) - 0.5  # of the table's B-splines, in cells from the start of the range
+    values = interpolation(nodes, PAD + centres * (nodes - 1 - 2 * PAD) / cells, DEGREE)
+    matrix = coefficients(rows, 2) @ values
+    matrix[np.abs(matrix) < NEGLIGIBLE] = 0
+    return matrix
+
+
+@cache
+def _samples_to_table_on(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.from_numpy(_samples_to_table(nodes)).to(device, dtype)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(2 nodes, nodes): samples of a function -> coefficients of a quadratic spline with 2 nodes - 2 cells.
+
+    Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the cells divide. In cell i of the table, at
+    0 <= u < 1, the function is sum_l w_l(u) c_(i+l), w = ((1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2).
+    """
+    return _samples_to_table_on(nodes, dtype, device)

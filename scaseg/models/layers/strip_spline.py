@@ -1,0 +1,140 @@
+"""Strip attention in linear time: out_i = f(t_i), t_i = scale * query_i, with f read from a table. See strip_attention.py.
+
+B batch, H heads, N queries, K keys, d value channels, M nodes; t, positions and the result have the tokens first.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scaseg.models.layers.spline import PAD, samples_to_table
+from scaseg.models.layers.spline_table import gather, gather_dot, scatter
+
+NODES = 128
+CORE = 5.0  # |t| * (spread of the keys) up to which nodes are almost uniform; beyond, each is a factor from the next
+FLAT = 0.01  # least value of both the bend of the map at the largest |t| and a node's step: equal keys, equal queries
+
+
+def spline_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> Tensor:
+    """query (B, H, N), key (B, H, K), value (B, H, K, d), none empty -> (B, H, N, d)."""
+    out: Tensor = _SplineAttention.apply(query, key, value, scale, nodes)[0]
+    return out.transpose(1, 2)
+
+
+class _SplineAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> tuple[Tensor, ...]:
+        with torch.autocast(query.device.type, enabled=False):
+            q, k, v = _widened(query, key, value)
+            position, sites = _grid(q * scale, k, nodes)
+            samples = _weights(sites, k) @ v
+            table = samples_to_table(nodes, v.dtype, v.device) @ samples
+            out = gather(table.view(-1, v.shape[-1]), *_cells(position, nodes))
+        out = out.view(*position.shape, -1).to(value.dtype)
+        return out, position, sites, samples
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        query, key, value, ctx.scale, ctx.nodes = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(query, key, value, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        query, key, value, position, sites, samples = ctx.saved_tensors
+        needs = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            return (*_plain_gradients((query, key, value), needs, ctx.scale, grad), None, None)
+        d_query = d_key = d_value = None
+        with torch.autocast(query.device.type, enabled=False):
+            _, k, v = _widened(query, key, value)
+            batch, heads, _, channels = samples.shape
+            weights = _weights(sites, k)
+            to_table = samples_to_table(ctx.nodes, v.dtype, v.device)
+            rows, u = _cells(position, ctx.nodes)
+            grad = grad.to(v.dtype).reshape(-1, channels)
+            if needs[0]:
+                table = to_table @ _slopes(weights, k, v, samples)
+                d_t = gather_dot(table.view(-1, channels), rows, u, grad).view(position.shape)
+                d_query = d_t.mul_(ctx.scale).transpose(1, 2).to(query.dtype)
+            if needs[1] or needs[2]:
+                group = (position[0].numel(), 2 * ctx.nodes * heads)
+                table = scatter(rows, u, grad, batch * group[1], group).view(batch, heads, -1, channels)
+                d_samples = to_table.t() @ table
+                d_key, d_value = _node_gradients(weights, sites, v, samples, d_samples)
+                d_key, d_value = d_key.to(key.dtype), d_value.to(value.dtype)
+        return d_query, d_key, d_value, None, None
+
+
+def _widened(*tensors: Tensor) -> list[Tensor]:
+    """Half precision is too coarse for the nodes."""
+    dtype = torch.float64 if any(x.dtype is torch.float64 for x in tensors) else torch.float32
+    return [x.to(dtype) for x in tensors]
+
+
+def _grid(t: Tensor, key: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+    """t (B, H, N), key (B, H, K) -> each t's position in cells (B, N, H), and where to sample f: (B, H, M)."""
+    finite = torch.nan_to_num(t.contiguous(), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = torch.aminmax(finite, dim=-1)
+    key_low, key_high = torch.aminmax(key, dim=-1)
+    largest = torch.maximum(high, -low)
+    bend = torch.maximum((key_high - key_low) / CORE, FLAT / torch.where(largest > 1e-30, largest, 1.0))
+    start, steps = _asinh(low * bend), nodes - 1 - 2 * PAD
+    step = ((_asinh(high * bend) - start) / steps).clamp(min=FLAT)
+    site = torch.arange(-PAD, nodes - PAD, dtype=t.dtype, device=t.device)
+    sites = torch.sinh(torch.addcmul(start.unsqueeze(-1), step.unsqueeze(-1), site)) / bend.unsqueeze(-1)
+    tokens_first = t.transpose(1, 2).contiguous()
+    position = _asinh(tokens_first * bend.unsqueeze(1)).sub_(start.unsqueeze(1))
+    return position.mul_((2 * nodes - 2) / steps / step.unsqueeze(1)), sites
+
+
+def _asinh(y: Tensor) -> Tensor:
+    """torch.asinh is fifteen times slower on CPU."""
+    return y.square().add_(1).sqrt_().add_(y.abs()).log_().copysign_(y)
+
+
+def _weights(sites: Tensor, key: Tensor) -> Tensor:
+    """softmax_j(site * key_j): (B, H, M, K). Logits as differences from the row's largest: exact at any offset."""
+    low, high = torch.aminmax(key, dim=-1, keepdim=True)
+    halves = torch.stack([sites.clamp(min=0), sites.clamp(max=0)], -1)
+    return torch.softmax(halves @ torch.stack([key - high, key - low], -2), -1)
+
+
+def _slopes(weights: Tensor, key: Tensor, value: Tensor, samples: Tensor) -> Tensor:
+    """f' at the sites, the covariance of key and value: (B, H, M, d).
+
+    It is read from a table of its own: the derivative of f's spline would divide rounding errors by the step.
+    """
+    centred = (key - (key.amax(-1, keepdim=True) + key.amin(-1, keepdim=True)) / 2).unsqueeze(-1)
+    mean = weights @ torch.cat([centred * value, centred], -1)
+    return torch.addcmul(mean[..., :-1], mean[..., -1:], samples, value=-1)
+
+
+def _node_gradients(
+    weights: Tensor, sites: Tensor, value: Tensor, samples: Tensor, d_samples: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of key (B, H, K) and value (B, H, K, d): softmax attention's, summed over the sites before over the channels."""
+    tilted = d_samples * sites.unsqueeze(-1)
+    columns = torch.cat([d_samples, tilted, (tilted * samples).sum(-1, keepdim=True)], -1)
+    d_value, per_channel, shift = (weights.transpose(-1, -2) @ columns).split([value.shape[-1], value.shape[-1], 1], -1)
+    return (per_channel * value).sum(-1) - shift.squeeze(-1), d_value
+
+
+def _cells(position: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+    """position (B, N, H) -> first table row (B N H) int32 and the place in the cell; nan keeps a valid row, u is nan."""
+    batch, _, heads = position.shape
+    cell = position.to(torch.int32).clamp_(0, 2 * nodes - 3)
+    tables = torch.arange(batch * heads, dtype=torch.int32, device=position.device).view(batch, 1, heads)
+    return (cell + 2 * nodes * tables).view(-1), (position - cell).view(-1)
+
+
+def _plain_gradients(
+    inputs: tuple[Tensor, ...], needs: tuple[bool, ...], scale: float, grad: Tensor
+) -> list[Tensor | None]:
+    """For gradients of gradients: those of the plain form, in its quadratic time and memory."""
+    query, key, value = inputs
+    out = torch.softmax((query * scale).unsqueeze(-1) * key.unsqueeze(-2), -1) @ value
+    wanted = [x for x, need in zip(inputs, needs, strict=True) if need]
+    found = iter(torch.autograd.grad(out.transpose(1, 2), wanted, grad, create_graph=True))
+    return [next(found) if need else None for need in needs]

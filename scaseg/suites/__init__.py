@@ -1,0 +1,1 @@
+"""Benchmark suites: ratios against a peer in the same run. Each has `rows(cfg) -> list[Row]`."""

@@ -1,0 +1,70 @@
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from scaseg.complexity.latency import Spread
+
+PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics", "mmsegmentation")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: what, in which unit, median and quartiles of its rounds, and what it is held to, if anything."""
+
+    what: str
+    unit: str
+    value: Spread
+    goal: str = ""
+
+
+def record(suite: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """The rows with machine, versions and date, as plain values."""
+    import torch
+
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    machine = {"cores": os.cpu_count(), "cpu": cpu_model(), "threads": torch.get_num_threads()}
+    if torch.cuda.is_available():
+        machine["gpu"] = torch.cuda.get_device_name()
+    return {
+        "suite": suite,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine,
+        "python": platform.python_version(),
+        "versions": versions,
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name as Linux tells it, else its architecture."""
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print a record as a Markdown table, ready to be committed."""
+    print(f"\n| {result['suite']} | median | quartiles | rounds | goal |\n|---|---|---|---|---|")
+    for row in result["rows"]:
+        value = row["value"]
+        print(
+            f"| {row['what']} | {value['median']:.4g} {row['unit']} | {value['lower']:.4g} .. {value['upper']:.4g}"
+            f" | {value['rounds']} | {row['goal']} |"
+        )
+    versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in result["versions"].items())
+    machine = result["machine"]
+    print(
+        f"\n{result['date']}, {machine.get('gpu', machine['cpu'])}, {machine['cores']} cores,"
+        f" {machine['threads']} torch threads, Python {result['python']}, {versions}."
+    )
