@@ -18,11 +18,7 @@ from scaseg.errors import UserError
 _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 
-CHOICES = {
-    "decoder.attn": ("sa", "ca", "sca"),
-    "decoder.fuse": ("native", "literal"),
-    "decoder.strip": ("auto", "exact"),
-}
+CHOICES = {"decoder.attn": ("sa", "ca", "sca"), "decoder.fuse": ("native", "literal")}
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
 
 

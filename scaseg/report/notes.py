@@ -6,6 +6,10 @@ from scaseg.report.lines import SCASEG, Line
 from scaseg.report.runs import Run, differing
 from scaseg.report.statistics import summarise
 
+STATISTICS = (
+    "Our mIoU: mean ± sample standard deviation over n seeds; Δ baseline: difference of means with its 95 %"
+    " confidence interval, seed by seed where both have the same seeds, else Welch's."
+)
 COUNTED = {"params": "params", "gflops": "GFLOPs"}
 # Keys that make a row or follow from it: runs of two rows may differ in them.
 OF_A_ROW = (
@@ -52,7 +56,7 @@ def explanations(lines: Sequence[Line]) -> list[str]:
 def remarks(number: int, lines: Sequence[Line], runs: Sequence[Run], problems: Sequence[str]) -> list[str]:
     """What the runs differ in besides what makes a row, which are in no row, which could not be used."""
     used = [run for line in lines for seeds in line.runs.values() for run in seeds.values()]
-    notes = []
+    notes = [STATISTICS] if used else []
     for dataset in dict.fromkeys(run.dataset for run in used):
         mine = [run for run in used if run.dataset == dataset]
         if keys := differing(mine, [key for key in OF_A_ROW if number != 8 or "lpm" not in key]):

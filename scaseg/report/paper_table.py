@@ -128,17 +128,17 @@ def _measured(lines: Sequence[Line], groups: Sequence[Sequence[Line]], baseline:
 
 
 def _bases(groups: Sequence[Sequence[Line]], baseline: str) -> dict[int, Line]:
-    """Line -> its baseline: the row of that number for all, or the variant of that name in its own group."""
+    """Line -> its baseline: the named row, for other groups their row of the same variant, if they have one."""
     lines = [line for group in groups for line in group]
-    for line in lines:
-        if str(line.row.row) == baseline and line.row.row:
-            return {id(other): line for other in lines}
+    named = next((line for line in lines if str(line.row.row) == baseline and line.row.row), None)
+    name = baseline_name((named.row.variant or named.row.method) if named else baseline)
     bases: dict[int, Line] = {}
     for group in groups:
-        for line in group:
-            if baseline_name(line.row.variant or line.row.method) == baseline_name(baseline):
-                bases |= {id(other): line for other in group}
-                break
+        alike = [line for line in group if baseline_name(line.row.variant or line.row.method) == name]
+        if named in group:
+            alike = [named] if named else []
+        if alike:
+            bases |= {id(line): alike[0] for line in group}
     if not bases:
         known = ", ".join(f"{line.row.row} ({line.row.variant or line.row.backbone})" for line in lines)
         raise UserError(f"baseline={baseline}: no such row; the rows are {known}")

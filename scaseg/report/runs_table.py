@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaseg.errors import UserError
+from scaseg.report.notes import STATISTICS
 from scaseg.report.runs import Run, by_seed, differing
 from scaseg.report.statistics import difference, summarise
 from scaseg.report.table import MISSING, Cell, Column, Table
@@ -47,7 +48,7 @@ def runs_table(runs: Sequence[Run], problems: Sequence[str] = (), baseline: str 
         if base is not None:
             cells += [Cell("baseline" if base == number else difference(seeds, values[base]).text())]
         table.rows.append(cells)
-    table.notes = ["mIoU in percent, mean ± sample standard deviation over n seeds."]
+    table.notes = [STATISTICS]
     table.notes += [f"Not used: {problem}." for problem in problems]
     return table
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -14,9 +13,10 @@ from scaseg.report.published import rows_of
 
 def jobs(table: int, *arguments: str) -> list[list[str]]:
     """The jobs of `python -m scaseg.train --multirun experiment=tableN ...`, as Hydra's own sweeper lists them."""
-    overlay = OmegaConf.load(f"{CONF_DIR}/experiment/table{table}.yaml")
-    sweeper = BasicSweeper(None, dict(overlay.hydra.sweeper.params))
-    asked = [*sweeper._parse_config(), f"experiment=table{table}", *arguments]
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # plugins are imported anew by Hydra
+
+    params = OmegaConf.load(f"{CONF_DIR}/experiment/table{table}.yaml").hydra.sweeper.params
+    asked = [*(f"{key}={value}" for key, value in params.items()), f"experiment=table{table}", *arguments]
     (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(asked), None)
     return batch
 

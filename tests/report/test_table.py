@@ -47,9 +47,7 @@ def test_latex() -> None:
 
 @pytest.mark.parametrize("character", list("\\&%$#_{}~^"))
 def test_latex_escapes_every_special_character(character: str) -> None:
-    text = latex(table([Cell(f"x{character}y"), Cell()]))
-    assert f"x{character}y" not in text
-    assert text.count("{") == text.count("}") + (character == "{") * 0
+    assert f"x{character}y" not in latex(table([Cell(f"x{character}y"), Cell()]))
 
 
 @settings(max_examples=50, deadline=None)

@@ -69,9 +69,12 @@ def test_two_claims_to_one_cell(tmp_path: Path) -> None:
 
 def test_baseline_by_number_and_by_mistake(tmp_path: Path) -> None:
     run_folder(tmp_path, "a", 42.0, *SCA)
-    run_folder(tmp_path, "b", 40.0, *SCA, "backbone=mscan_t")
+    run_folder(tmp_path, "b", 40.0, *CA, "backbone=mscan_t")
+    run_folder(tmp_path, "c", 41.0, *SCA, "backbone=mscan_t")
     runs, _ = collect(str(tmp_path))
-    assert column(paper_table(5, runs, baseline="6"), "Δ baseline")[11] == "-2.00"
+    for baseline in ("6", "12", "sca+lpm", "+ SCA + LPM"):
+        changes = column(paper_table(5, runs, baseline=baseline), "Δ baseline")
+        assert [changes[row - 1] for row in (6, 9, 12)] == ["baseline", "-1.00", "baseline"]
     with pytest.raises(UserError, match=r"baseline=nonsense: no such row; the rows are 1 \(baseline"):
         paper_table(5, runs, baseline="nonsense")
 
@@ -100,16 +103,17 @@ def test_other_peoples_rows_on_request() -> None:
 def test_any_runs(tmp_path: Path) -> None:
     for seed, miou in ((0, 40.0), (1, 42.0)):
         run_folder(tmp_path, f"one{seed}", miou, f"seed={seed}")
-        run_folder(tmp_path, f"two{seed}", miou + 1, f"seed={seed}", "backbone=mscan_t", "training.lr=0.001")
+        run_folder(tmp_path, f"two{seed}", miou + 1, f"seed={seed}", "backbone=mscan_t", "training.lr=0.5")
     runs, _ = collect(str(tmp_path))
     table = runs_table(runs, ["x: unfinished"], baseline="1")
     assert [c.heading for c in table.columns] == [
         "row", "backbone.name", "training.lr", "params, M", "mIoU", "Δ baseline",
     ]  # fmt: skip
+    lr = str(runs[0].value("training.lr"))
     assert [[c.text for c in row] for row in table.rows] == [
-        ["1", "mit_b0", "0.001", "4.000", "41.00 ± 1.41 (n = 2)", "baseline"],
-        ["2", "mscan_t", "0.001", "4.000", "42.00 ± 1.41 (n = 2)", "+1.00 [+1.00, +1.00]"],
-    ] or [row[2].text for row in table.rows] == ["6e-05", "0.001"]
+        ["1", "mit_b0", lr, "4.000", "41.00 ± 1.41 (n = 2)", "baseline"],
+        ["2", "mscan_t", "0.5", "4.000", "42.00 ± 1.41 (n = 2)", "+1.00 [+1.00, +1.00]"],
+    ]
     assert [row[4].bold for row in table.rows] == [False, True]
     assert table.notes[-1] == "Not used: x: unfinished."
     assert [c.text for c in runs_table(runs[:1]).rows[0]][:4] == ["1", "shapes", "mit_b0", "scaseg"]

@@ -68,9 +68,7 @@ def _samples_to_table(nodes: int) -> Matrix:
     return matrix
 
 
-@cache
-def _samples_to_table_on(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.from_numpy(_samples_to_table(nodes)).to(device, dtype)
+_on_device: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -80,4 +78,10 @@ def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Te
     Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the cells divide. In cell i of the table, at
     0 <= u < 1, the function is sum_l w_l(u) c_(i+l), w = ((1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2).
     """
-    return _samples_to_table_on(nodes, dtype, device)
+    where = (nodes, dtype, device)
+    if where in _on_device:
+        return _on_device[where]
+    matrix = torch.from_numpy(_samples_to_table(nodes)).to(device, dtype)
+    if type(matrix) is Tensor:  # not the stand-in of a tracer
+        _on_device[where] = matrix
+    return matrix

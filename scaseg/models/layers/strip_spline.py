@@ -66,6 +66,19 @@ class _SplineAttention(torch.autograd.Function):
                 d_key, d_value = d_key.to(key.dtype), d_value.to(value.dtype)
         return d_query, d_key, d_value, None, None
 
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """The mapped dimension joins the batch."""
+        size: int = info.batch_size
+        tensors = [
+            x.unsqueeze(0).expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip(inputs[:3], in_dims, strict=False)
+        ]
+        out = _SplineAttention.apply(*(x.flatten(0, 1) for x in tensors), *inputs[3:])
+        return tuple(x.unflatten(0, (size, -1)) for x in out), (0,) * len(out)
+
 
 def _widened(*tensors: Tensor) -> list[Tensor]:
     """Half precision is too coarse for the nodes."""
