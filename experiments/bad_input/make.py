@@ -88,7 +88,7 @@ def main() -> None:
     parts = [
         "# What bad input says\n",
         "Written by `python experiments/bad_input/make.py`, which breaks a small dataset in CamVid's layout.",
-        "Standard error as it is, the folder's own path replaced; `data_dir=camvid` is given where no other is shown.\n",
+        "Standard error as it is, the folder's own path replaced; `data_dir=camvid` is given where none is shown.\n",
     ]
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
