@@ -38,6 +38,7 @@ class ReportConfig:
     rows: Rows = Rows.ours  # all: other people's methods too, in Tables I-IV
     figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
     figure_dataset: str = "ade20k"
+    curves: str | None = None  # a .png, .svg or .pdf: loss and mIoU over the steps, one curve a run
 
 
 ConfigStore.instance().store(name="report_schema", node=ReportConfig)
@@ -46,8 +47,14 @@ ConfigStore.instance().store(name="report_schema", node=ReportConfig)
 @command("report")
 def main(cfg: DictConfig) -> None:
     """Make what was asked for, on standard output or in files."""
-    from scaseg.report.runs import collect
+    from scaseg.report.runs import collect, run_folders
 
+    if cfg.curves is not None:
+        from scaseg.report import curves
+
+        curves.draw(run_folders(cfg.runs or "runs"), Path(cfg.curves))
+        print(cfg.curves)
+        return
     if cfg.table is None and cfg.runs is None and cfg.figure is None:
         cfg.runs = "runs"  # where training puts them
     runs, problems = collect(cfg.runs) if cfg.runs is not None else ([], [])

@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 import scaseg.benchmark  # noqa: F401  (its schema)
@@ -75,6 +73,4 @@ def _config(overrides: tuple[str, ...], query_pool: int) -> dict[str, Any]:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
-    if GlobalHydra.instance().is_initialized():  # inside a command, which has the same configs at hand
-        return hydra.compose("benchmark", list(overrides))
     return compose("benchmark", overrides)

@@ -22,7 +22,7 @@ def draw(folders: Sequence[Path], file: Path) -> None:
             steps, values = series(folder / "metrics.csv", column)
             axes.plot(steps, values, marker="o" if len(steps) < 30 else None, markersize=4, label=folder.name)
     left.set(xlabel="step", ylabel="training loss", yscale="log")
-    right.set(xlabel="step", ylabel="validation mIoU, %", ylim=(0, None))
+    right.set(xlabel="step", ylabel="validation mIoU, %", ylim=(0, 1.05 * right.get_ylim()[1]))
     for axes in (left, right):
         axes.grid(alpha=0.3)
     right.legend(fontsize=7, loc="lower right")

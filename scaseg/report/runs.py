@@ -41,17 +41,24 @@ def collect(pattern: str) -> tuple[list[Run], list[str]]:
     The second list has a sentence for each run that can't be used: unfinished, or its result not readable.
     Raises UserError where nothing looks like a run at all.
     """
-    roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207  (absolute patterns too)
-    folders = sorted({file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)})
-    if not folders:
-        raise UserError(f"runs={pattern}: no run there (a folder with {RESULT} or {CONFIG})")
     runs, problems = [], []
-    for folder in folders:
+    for folder in run_folders(pattern):
         try:
             runs.append(_read(folder))
         except _UnusableRunError as error:
             problems.append(f"{folder}: {error}")
     return runs, problems
+
+
+def run_folders(pattern: str) -> list[Path]:
+    """Run folders, finished or not, at or under what the pattern names; UserError where there is none."""
+    roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207  (absolute patterns too)
+    folders = sorted({file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)})
+    # what evaluate wrote beside a run, and runs that fresh=true has put aside, would claim the run's own cell
+    folders = [folder for folder in folders if folder.parent.name != "evaluation" and ".old-" not in folder.name]
+    if not folders:
+        raise UserError(f"runs={pattern}: no run there (a folder with {RESULT} or {CONFIG})")
+    return folders
 
 
 def differing(runs: Sequence[Run], without: Sequence[str] = ()) -> list[str]:

@@ -27,6 +27,13 @@ def test_finished_runs_are_found_at_any_depth(tmp_path: Path) -> None:
     assert [run.folder.name for run in collect(str(tmp_path / "a"))[0]] == ["a"]
 
 
+def test_evaluations_and_old_runs_do_not_claim_the_runs_cell(tmp_path: Path) -> None:
+    run_folder(tmp_path, "a", 41.0)
+    run_folder(tmp_path / "a" / "evaluation", "val-best-12345678", 40.0)
+    run_folder(tmp_path, "a.old-1", 39.0)
+    assert [run.miou for run in collect(str(tmp_path))[0]] == [41.0]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
