@@ -15,7 +15,7 @@ from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
-from scaseg.models.layers.strip_attention import MODES
+from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
 HEADS = (1, 2, 5, 8)
 STRIDE_RATIOS = (8, 4, 2, 1)  # from each stage's stride to stride 32
@@ -74,7 +74,8 @@ class SCASegDecoder(nn.Module):
     from the own stage alone). lpm: channel attention of the local perception module, or `none` for no module.
     qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
     prefix of 4, 3, 2, 1. query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
-    strip: how strip attention is computed, `auto` or `exact`. Raises ValueError for any other value.
+    strip: how strip attention is computed, `auto`, `exact` or `spline`, the last with strip_nodes samples a head.
+    Raises ValueError for any other value.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class SCASegDecoder(nn.Module):
         dropout: float = 0.1,
         fuse: str = "native",
         strip: str = "auto",
+        strip_nodes: int = NODES,
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -101,6 +103,8 @@ class SCASegDecoder(nn.Module):
             raise ValueError(f"decoder.clb_stages={list(clb_stages)}: a top-down prefix of [4, 3, 2, 1]")
         if strip not in MODES:
             raise ValueError(f"decoder.strip={strip!r}: choose one of {', '.join(MODES)}")
+        if strip_nodes < FEWEST_NODES:
+            raise ValueError(f"decoder.strip_nodes={strip_nodes}: at least {FEWEST_NODES}")
         for key, value in (("embed", embed_channels), ("qk", qk_channels)):
             if value < 1:
                 raise ValueError(f"decoder.{key}_channels={value}: at least 1")
@@ -116,7 +120,12 @@ class SCASegDecoder(nn.Module):
             memory_channels = sum(in_channels[j] for j in sources)
             heads = heads_for(channels, HEADS[stage - 1])
             attention: nn.Module = CrossAttention(
-                channels, memory_channels, heads, qk_channels if attn == "sca" else channels // heads, strip
+                channels,
+                memory_channels,
+                heads,
+                qk_channels if attn == "sca" else channels // heads,
+                strip,
+                strip_nodes,
             )
             if query_pool > 1:
                 attention = PooledCrossAttention(attention, query_pool)  # type: ignore[arg-type]

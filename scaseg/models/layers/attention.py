@@ -7,7 +7,7 @@ B batch, H x W query grid, h x w memory grid, C query channels, T memory channel
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.layers.strip_attention import exact_attention, padded_attention, strip_attention
+from scaseg.models.layers.strip_attention import NODES, exact_attention, padded_attention, strip_attention
 
 ATTENTIONS = ("sa", "ca", "sca")
 
@@ -23,11 +23,14 @@ class CrossAttention(nn.Module):
     r = 1 is strip cross-attention; r = channels / heads is vanilla cross-attention.
     """
 
-    def __init__(self, channels: int, memory_channels: int, heads: int, qk_channels: int, strip: str = "auto") -> None:
+    def __init__(
+        self, channels: int, memory_channels: int, heads: int, qk_channels: int, strip: str = "auto", nodes: int = NODES
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.qk_channels = qk_channels
         self.strip = strip
+        self.nodes = nodes
         self.scale = qk_channels**-0.5
         self.q = nn.Linear(channels, heads * qk_channels, bias=False)
         self.k = nn.Linear(memory_channels, heads * qk_channels, bias=False)
@@ -38,7 +41,7 @@ class CrossAttention(nn.Module):
         """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
         q, k, v = self._heads(self.q(query)), self._heads(self.k(memory)), self._heads(self.v(memory))
         if self.qk_channels == 1:
-            attended = strip_attention(q.squeeze(-1), k.squeeze(-1), v, self.scale, self.strip)
+            attended = strip_attention(q.squeeze(-1), k.squeeze(-1), v, self.scale, self.strip, self.nodes)
         elif self.strip == "exact":
             attended = exact_attention(q, k, v, self.scale)
         else:

@@ -4,6 +4,7 @@ A B-spline of degree p centred on 0 is B(x) = 1/p! sum_j (-1)^j C(p+1, j) max(0,
 a bump of width p + 1; a spline is a sum of them, centred on the integers.
 """
 
+from collections.abc import Callable
 from functools import cache
 from math import comb, factorial
 
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating]
 
 DEGREE = 7  # of the spline through the samples
 PAD = 4  # samples beyond each end of the range: there the function is known, a polynomial would be a guess
@@ -68,20 +69,33 @@ def _samples_to_table(nodes: int) -> Matrix:
     return matrix
 
 
-_on_device: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(2 nodes, nodes): samples of a function -> coefficients c of a quadratic spline with 2 nodes - 2 cells.
+
+    Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the cells divide. In cell i of the table, at
+    0 <= u < 1, the function is w_0 c_i + w_1 c_(i+1) + w_2 c_(i+2), w = (1, u, u^2) `powers_to_weights`.
+    """
+    return _on_device(("table", nodes, dtype, device), lambda: _samples_to_table(nodes))
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2 nodes, nodes): samples of a function -> coefficients of a quadratic spline with 2 nodes - 2 cells.
+def powers_to_weights(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(3, 3): 1, u and u^2 -> the three quadratic B-splines (1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2."""
+    return _on_device(
+        ("weights", 2, dtype, device), lambda: np.array([[0.5, 0.5, 0.0], [-1.0, 1.0, 0.0], [0.5, -1.0, 0.5]])
+    )
 
-    Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the cells divide. In cell i of the table, at
-    0 <= u < 1, the function is sum_l w_l(u) c_(i+l), w = ((1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2).
-    """
-    where = (nodes, dtype, device)
-    if where in _on_device:
-        return _on_device[where]
-    matrix = torch.from_numpy(_samples_to_table(nodes)).to(device, dtype)
-    if type(matrix) is Tensor:  # not the stand-in of a tracer
-        _on_device[where] = matrix
-    return matrix
+
+_tensors: dict[tuple[str, int, torch.dtype, torch.device], Tensor] = {}
+
+
+def _on_device(key: tuple[str, int, torch.dtype, torch.device], matrix: Callable[[], Matrix]) -> Tensor:
+    """Made once: a copy to a device at every call would wait for it."""
+    if key not in _tensors:
+        with torch.inference_mode(False):
+            made = torch.from_numpy(matrix()).to(key[3], key[2])
+        if type(made) is not Tensor:  # a tracer's stand-in, not to outlive the trace
+            return made
+        _tensors[key] = made
+    return _tensors[key]

@@ -1,4 +1,4 @@
-"""Values of quadratic splines with many rows of coefficients, and the adjoint: gather and scatter of three rows a point.
+"""Values of quadratic splines with many rows of coefficients, and the adjoint: three rows a point.
 
 rows (n) int32: the first of a point's three rows. u (n): where in its cell the point lies, 0 <= u < 1. With
 w = ((1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2) a point's value is w_0 c_row + w_1 c_(row+1) + w_2 c_(row+2).
@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scaseg.models.layers.spline import powers_to_weights
+
 BLOCK = 32768  # points at a time: temporaries stay in cache
-RADIX = 32768  # so many integers at least torch sorts by radix on CPU: five times faster, padding included from RADIX / 6
-BASIS = ((0.5, 0.5, 0.0), (-1.0, 1.0, 0.0), (0.5, -1.0, 0.5))  # w = (1, u, u^2) BASIS
+RADIX = 32768  # from so many integers on torch sorts by radix on CPU: faster, with padding, from a sixth of it on
 
 
 def gather(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, 
         at = u[points].index_select(0, order)
         for moment, weight in zip(moments, (None, at, at * at), strict=True):
             moment[low:high] += _bag(grad[points], order, first, weight)
-    parts = (grad.new_tensor(BASIS).t() @ moments.view(3, -1)).view(moments.shape)
+    parts = (powers_to_weights(grad.dtype, grad.device).t() @ moments.view(3, -1)).view(moments.shape)
     out = parts[0]
     out[1:] += parts[1, :-1]
     out[2:] += parts[2, :-2]
@@ -65,7 +66,9 @@ def _blocks(count: int) -> list[slice]:
 def _three(rows: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Each point's three rows and their weights, (n, 3)."""
     powers = torch.stack([torch.ones_like(u), u, u * u])
-    return rows.unsqueeze(-1) + torch.arange(3, dtype=rows.dtype, device=rows.device), powers.t() @ u.new_tensor(BASIS)
+    return rows.unsqueeze(-1) + torch.arange(3, dtype=rows.dtype, device=rows.device), powers.t() @ powers_to_weights(
+        u.dtype, u.device
+    )
 
 
 def _sorted(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:

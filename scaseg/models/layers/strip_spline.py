@@ -1,8 +1,9 @@
-"""Strip attention in linear time: out_i = f(t_i), t_i = scale * query_i, with f read from a table. See strip_attention.py.
+"""Strip attention in linear time: out_i = f(scale * query_i), with f read from a table. See strip_attention.py.
 
 B batch, H heads, N queries, K keys, d value channels, M nodes; t, positions and the result have the tokens first.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,21 +12,20 @@ from torch import Tensor
 from scaseg.models.layers.spline import PAD, samples_to_table
 from scaseg.models.layers.spline_table import gather, gather_dot, scatter
 
-NODES = 128
 CORE = 5.0  # |t| * (spread of the keys) up to which nodes are almost uniform; beyond, each is a factor from the next
 FLAT = 0.01  # least value of both the bend of the map at the largest |t| and a node's step: equal keys, equal queries
 
 
 def spline_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> Tensor:
     """query (B, H, N), key (B, H, K), value (B, H, K, d), none empty -> (B, H, N, d)."""
-    out: Tensor = _SplineAttention.apply(query, key, value, scale, nodes)[0]
+    out: Tensor = _apply(query, key, value, scale, nodes)[0]
     return out.transpose(1, 2)
 
 
 class _SplineAttention(torch.autograd.Function):
     @staticmethod
     def forward(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> tuple[Tensor, ...]:
-        with torch.autocast(query.device.type, enabled=False):
+        with _full_precision(query.device.type):
             q, k, v = _widened(query, key, value)
             position, sites = _grid(q * scale, k, nodes)
             samples = _weights(sites, k) @ v
@@ -35,20 +35,20 @@ class _SplineAttention(torch.autograd.Function):
         return out, position, sites, samples
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        query, key, value, ctx.scale, ctx.nodes = inputs
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.scale, ctx.nodes = inputs[3:]
         ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(query, key, value, *output[1:])
+        ctx.save_for_backward(*inputs[:3], *output[1:])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         query, key, value, position, sites, samples = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            return (*_plain_gradients((query, key, value), needs, ctx.scale, grad), None, None)
+            return (*_plain_gradients((query, key, value), ctx.scale, grad), None, None)
         d_query = d_key = d_value = None
-        with torch.autocast(query.device.type, enabled=False):
-            _, k, v = _widened(query, key, value)
+        with _full_precision(query.device.type):
+            k, v = _widened(query, key, value)[1:]
             batch, heads, _, channels = samples.shape
             weights = _weights(sites, k)
             to_table = samples_to_table(ctx.nodes, v.dtype, v.device)
@@ -67,17 +67,24 @@ class _SplineAttention(torch.autograd.Function):
         return d_query, d_key, d_value, None, None
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """The mapped dimension joins the batch."""
         size: int = info.batch_size
         tensors = [
             x.unsqueeze(0).expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
             for x, dim in zip(inputs[:3], in_dims, strict=False)
         ]
-        out = _SplineAttention.apply(*(x.flatten(0, 1) for x in tensors), *inputs[3:])
+        out = _apply(*(x.flatten(0, 1) for x in tensors), *inputs[3:])
         return tuple(x.unflatten(0, (size, -1)) for x in out), (0,) * len(out)
+
+
+def _apply(*inputs: Any) -> tuple[Tensor, ...]:
+    out: tuple[Tensor, ...] = _SplineAttention.apply(*inputs)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _full_precision(device: str) -> AbstractContextManager[Any]:
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _widened(*tensors: Tensor) -> list[Tensor]:
@@ -135,19 +142,18 @@ def _node_gradients(
 
 
 def _cells(position: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
-    """position (B, N, H) -> first table row (B N H) int32 and the place in the cell; nan keeps a valid row, u is nan."""
+    """position (B, N, H) -> first table row (B N H) and place in the cell; nan has some row, and is nan there."""
     batch, _, heads = position.shape
     cell = position.to(torch.int32).clamp_(0, 2 * nodes - 3)
     tables = torch.arange(batch * heads, dtype=torch.int32, device=position.device).view(batch, 1, heads)
     return (cell + 2 * nodes * tables).view(-1), (position - cell).view(-1)
 
 
-def _plain_gradients(
-    inputs: tuple[Tensor, ...], needs: tuple[bool, ...], scale: float, grad: Tensor
-) -> list[Tensor | None]:
+def _plain_gradients(inputs: tuple[Tensor, Tensor, Tensor], scale: float, grad: Tensor) -> tuple[Tensor, ...]:
     """For gradients of gradients: those of the plain form, in its quadratic time and memory."""
-    query, key, value = inputs
-    out = torch.softmax((query * scale).unsqueeze(-1) * key.unsqueeze(-2), -1) @ value
-    wanted = [x for x, need in zip(inputs, needs, strict=True) if need]
-    found = iter(torch.autograd.grad(out.transpose(1, 2), wanted, grad, create_graph=True))
-    return [next(found) if need else None for need in needs]
+
+    def plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return (torch.softmax((query * scale).unsqueeze(-1) * key.unsqueeze(-2), -1) @ value).transpose(1, 2)
+
+    gradients: tuple[Tensor, ...] = torch.func.vjp(plain, *inputs)[1](grad)
+    return gradients
