@@ -121,7 +121,7 @@ _FREE = (
     "var_mean logsumexp _softmax _safe_softmax _log_softmax glu cumsum cumprod cummax sort topk "
     "searchsorted bucketize unique_dim bincount hardswish hardswish_ hardsigmoid hardsigmoid_ "
     "hardtanh hardtanh_ avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices max_pool2d "
-    "upsample_bicubic2d upsample_linear1d upsample_trilinear3d "
+    "upsample_bicubic2d upsample_linear1d upsample_trilinear3d copysign copysign_ "
 )
 FREE = frozenset(getattr(_aten, name) for name in _FREE.split() if hasattr(_aten, name))
 
