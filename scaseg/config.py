@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, cast
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from scaseg.errors import UserError
@@ -19,6 +21,19 @@ _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 
 CHOICES = {"decoder.attn": ("sa", "ca", "sca"), "decoder.fuse": ("native", "literal")}
+LEAST = {
+    "training.max_steps": 1,
+    "training.batch_size": 1,
+    "training.warmup_steps": 0,
+    "training.val_every": 1,
+    "training.checkpoint_every": 1,
+    "training.log_every": 1,
+    "hardware.devices": 1,
+    "hardware.num_nodes": 1,
+    "hardware.num_workers": 0,
+    "hardware.threads": 1,
+    "hardware.eval_batch_size": 1,
+}
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
 
 
@@ -106,7 +121,7 @@ class Hardware:
     num_nodes: int = 1
     num_workers: int | None = None  # loader processes a device; null: by the machine
     threads: int | None = None  # torch's CPU threads; null: torch's choice
-    eval_batch_size: int = 1  # images of one size evaluated at once; changes no figure
+    eval_batch_size: int | None = 1  # images of one size evaluated at once; changes no figure
 
 
 @dataclass
@@ -152,7 +167,7 @@ class EvaluateConfig:
     protocol: dict[str, Any] = field(default_factory=dict)
     pictures: int = 6
     output: str | None = None
-    hardware: Hardware = field(default_factory=Hardware)
+    hardware: Hardware = field(default_factory=lambda: Hardware(eval_batch_size=None))  # null: the run's own
 
 
 def run_name(cfg: DictConfig) -> str:
@@ -181,7 +196,9 @@ def register() -> None:
     """Make the schema known to Hydra; harmless when repeated."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
-    store.store(name="evaluate_schema", node=EvaluateConfig)
+    evaluate = OmegaConf.structured(EvaluateConfig)
+    OmegaConf.set_struct(evaluate.protocol, False)  # protocol.KEY=... and not +protocol.KEY=...
+    store.store(name="evaluate_schema", node=evaluate)
 
 
 register()
@@ -189,7 +206,8 @@ register()
 
 def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The config that `python -m scaseg.<config_name> <overrides>` would see, validated."""
-    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+    inside_command = GlobalHydra.instance().is_initialized()  # then the same configs are at hand already
+    with nullcontext() if inside_command else initialize_config_dir(CONF_DIR, version_base="1.3"):
         cfg = hydra_compose(config_name, overrides=list(overrides))
     if config_name == "train":
         check(cfg)
@@ -226,10 +244,10 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and value not in allowed:
             raise UserError(f"{key}={value}: choose one of {', '.join(allowed)}")
+    check_least(cfg)
     training, augment = cfg.training, cfg.augment
-    for key in ("max_steps", "batch_size", "val_every", "checkpoint_every", "log_every"):
-        if training[key] < 1:
-            raise UserError(f"training.{key}={training[key]} must be at least 1")
+    if training.ema_decay is not None and not 0 <= training.ema_decay < 1:
+        raise UserError(f"training.ema_decay={training.ema_decay}: from 0 to below 1, or null for none")
     if len(augment.crop_size) != 2 or min(augment.crop_size) < 32:
         raise UserError(f"augment.crop_size={augment.crop_size}: (height, width), each at least 32")
     if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
@@ -243,10 +261,18 @@ def check(cfg: DictConfig) -> None:
     accumulation(training.batch_size, training.batch_size_per_device, cfg.hardware.devices * cfg.hardware.num_nodes)
 
 
+def check_least(cfg: DictConfig) -> None:
+    """Raise UserError for a number below the least that makes sense."""
+    for key, least in LEAST.items():
+        value = OmegaConf.select(cfg, key)
+        if value is not None and value < least:
+            raise UserError(f"{key}={value} must be at least {least}")
+
+
 def check_protocol(protocol: Any) -> None:
     """Raise UserError where windows are asked for and not, or wrongly, given."""
     if protocol.mode is Mode.slide:
-        if not (protocol.window and protocol.stride):
+        if not (protocol.window and protocol.stride and len(protocol.window) == len(protocol.stride) == 2):
             raise UserError("protocol.mode=slide needs protocol.window=[h,w] and protocol.stride=[h,w]")
         if any(s > w or s < 1 for s, w in zip(protocol.stride, protocol.window, strict=True)):
             raise UserError(f"protocol.stride={protocol.stride} must lie within window={protocol.window}")

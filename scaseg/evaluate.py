@@ -8,7 +8,9 @@ from scaseg.commands import command
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Parse and call scaseg.training.evaluate."""
-    from scaseg.config import plain
+    from scaseg.config import check_least, plain
+
+    check_least(cfg)
     from scaseg.training.evaluate import evaluate
 
     evaluate(plain(cfg))

@@ -5,16 +5,19 @@ import scaseg.torchvision_fix  # noqa: F401
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from scaseg.training.journal import Journal
+
 
 class Checkpoints(Callback):
-    """Keeps `last.ckpt`, every `every` steps and after each validation, and `best.ckpt` by val/mIoU.
+    """Keeps `last.ckpt`, every `every` steps and after each validation, and `best.ckpt` by the journal's mIoU.
 
     A step that ends in a validation is saved after it and never before, so that a resumed run neither repeats nor
     misses one. Lightning writes each file whole or not at all.
     """
 
-    def __init__(self, folder: Path, every: int, val_every: int) -> None:
+    def __init__(self, folder: Path, every: int, val_every: int, journal: Journal) -> None:
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+        self.journal = journal
         self.every = every
         self.val_every = val_every
         self.best_step: int | None = None
@@ -36,7 +39,8 @@ class Checkpoints(Callback):
         if trainer.state.fn != "fit":
             return
         self._saved_step = trainer.global_step
-        value = float(trainer.callback_metrics["val/mIoU"])
+        assert self.journal.scores is not None
+        value = self.journal.scores.mean_iou  # Lightning's own callback_metrics are rounded to float32
         improved = value > self.best_value
         if improved:
             self.best_value, self.best_step = value, trainer.global_step

@@ -1,6 +1,7 @@
 """Loaders over one stream of sample counters, so that a resumed run sees what an uninterrupted one would have."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -20,13 +21,22 @@ from scaseg.data.datasets import (
     collate_train,
     start_worker,
 )
+from scaseg.errors import UserError
 
 
 class StreamLoader(DataLoader[Any]):
     """A loader whose place in the stream of samples follows from the trainer's step alone.
 
-    Lightning takes a loader with these methods for one that can resume, and this one can.
+    Lightning takes a loader with `state_dict` and `load_state_dict` for one that can resume, and this one can.
     """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except UserError as error:
+            # torch makes the text of a worker's traceback the message: the error's own message is its end
+            _, _, message = str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")
+            raise UserError(message.strip()) from None
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the step is in the checkpoint."""
@@ -45,6 +55,12 @@ class SegmentationData(LightningDataModule):
 
     def __init__(self, config: dict[str, Any], train: Source | None, val: Source | None) -> None:
         super().__init__()
+        world = config["hardware"]["devices"] * config["hardware"]["num_nodes"]
+        if val is not None and len(val) < world:
+            raise UserError(
+                f"{len(val)} images to evaluate cannot be shared among {world} processes"
+                f" (hardware.devices x num_nodes): take at most {len(val)}"
+            )
         self.config = config
         self.train_source = train
         self.val_source = val

@@ -8,8 +8,6 @@ from typing import Any
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,10 +17,12 @@ from scaseg.errors import UserError
 from scaseg.metrics import table
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
+from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
 from scaseg.training.results import describe, git_commit, write_json
-from scaseg.training.task import SegmentationTask, check_architecture
+from scaseg.training.task import SegmentationTask
+from scaseg.training.trainer import build_trainer
 
 log = logging.getLogger("scaseg")
 
@@ -34,10 +34,14 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     into `options["output"]`, which must not hold a result yet.
     """
     path, commit = Path(options["ckpt"]), git_commit()
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, "ckpt")
     config = checkpoint["scaseg"]["config"]
     config["protocol"] = _protocol(config["protocol"], options["protocol"])
-    config["hardware"] = {**options["hardware"], "eval_batch_size": config["hardware"]["eval_batch_size"]}
+    hardware = options["hardware"]
+    batch_size = hardware["eval_batch_size"] or config["hardware"]["eval_batch_size"] or 1
+    config["hardware"] = {**hardware, "eval_batch_size": batch_size}
+    if hardware["threads"]:
+        torch.set_num_threads(hardware["threads"])
     split = options["split"] or config["dataset"]["val_split"]
     data_dir = options["data_dir"] or config["data_dir"]
     source = build_source(config["dataset"], data_dir, split)
@@ -54,20 +58,8 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     journal = Journal(1)
     names = [source.name(i) for i in range(len(source))]
     pictures = Pictures(folder, source.labels, spread(names, options["pictures"]))
-    hardware = config["hardware"]
-    world = hardware["devices"] * hardware["num_nodes"]
-    trainer = Trainer(
-        accelerator=hardware["accelerator"],
-        devices=hardware["devices"],
-        num_nodes=hardware["num_nodes"],
-        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
-        precision=config["training"]["precision"],
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-        callbacks=[journal, pictures, EvaluationLine()],
+    trainer = build_trainer(
+        hardware, config["training"]["precision"], [journal, pictures, EvaluationLine()], logger=False
     )
     trainer.validate(task, SegmentationData(config, None, source), verbose=False)
     assert journal.scores is not None
@@ -88,19 +80,6 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
             print(f"pictures: {pictures.path}")
         print(f"result:   {folder / 'result.json'}")
     return result
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of ours as a dict, tensors on the CPU; UserError where the file is not one."""
-    if not path.is_file():
-        raise UserError(f"ckpt={path}: no such file")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"ckpt={path}: not a checkpoint that can be read ({type(error).__name__})") from error
-    if "scaseg" not in checkpoint:
-        raise UserError(f"ckpt={path}: not written by scaseg.train (it has no `scaseg` entry)")
-    return checkpoint
 
 
 def described(protocol: dict[str, Any]) -> str:

@@ -1,17 +1,44 @@
 """The run folder: found again by its name, never overwritten."""
 
+import logging
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scaseg.errors import UserError
 
+log = logging.getLogger("scaseg")
+
 
 def process_rank() -> int:
-    """Rank of this process as its launcher set it; 0 where there is no launcher."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+    """Rank of this process as its launcher set it, 0 where there is none; with Lightning's own, 0 for one alone."""
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
         if name in os.environ:
-            return int(os.environ[name])
-    return 0
+            return int(os.environ[name]) + (int(os.environ.get("NODE_RANK", 0)) if name == "LOCAL_RANK" else 0)
+    return int(os.environ.get("NODE_RANK", 0))
+
+
+@contextmanager
+def made(folder: Path, fresh: bool) -> Iterator[None]:
+    """Make the run folder; for a fresh start the old one keeps its content under another name.
+
+    All is as before where a UserError comes up before anything was learned.
+    """
+    old = set_aside(folder) if fresh and folder.exists() else None
+    if old is not None:
+        log.info("the old run folder is now %s", old)
+    new = not folder.exists()
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except UserError:
+        if new and not (folder / "metrics.csv").exists():
+            shutil.rmtree(folder)
+            if old is not None:
+                old.rename(folder)
+        raise
 
 
 def set_aside(folder: Path) -> Path:

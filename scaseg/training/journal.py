@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from scaseg.errors import UserError
 from scaseg.metrics import Scores, scores
 from scaseg.training.task import SegmentationTask
 
@@ -80,7 +81,7 @@ class Journal(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(row, step)
         if not torch.isfinite(mean):
-            raise FloatingPointError(
+            raise UserError(
                 f"the training loss is {loss} at step {step}: lower training.lr, set training.grad_clip=1, or"
                 " use training.precision=32-true"
             )

@@ -67,19 +67,17 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def git_commit() -> str | None:
     """The commit of the code, with `-dirty` where tracked files were changed; None outside a checkout."""
-    here = Path(__file__).parent
     try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie in another checkout
+        return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") or None
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+
+
+def _git(*arguments: str) -> str:
+    here = Path(__file__).parent
+    told = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True, timeout=10)
+    return told.stdout.strip()
 
 
 def _versions() -> dict[str, str | None]:

@@ -2,9 +2,10 @@
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
 from scaseg.config import accumulation
@@ -25,12 +25,14 @@ from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
-from scaseg.training.folder import checkpoint_to_resume, process_rank, set_aside
+from scaseg.training.folder import checkpoint_to_resume, made, process_rank
 from scaseg.training.journal import CounterRandomness, Journal, columns
+from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import ProgressLine
 from scaseg.training.results import describe, git_commit, write_json
 from scaseg.training.task import SegmentationTask
+from scaseg.training.trainer import build_trainer
 
 log = logging.getLogger("scaseg")
 
@@ -59,6 +61,7 @@ def train(
     task = SegmentationTask(config, labels)
     data = SegmentationData(config, train_source, val_source)
     resume = None if config["fresh"] else checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
+    start = 0 if resume is None else _step_of(resume, config, task)
     if resume is None and config["backbone"].get("weights"):
         report = load_encoder_weights(
             task.model.encoder,
@@ -71,7 +74,7 @@ def train(
     recipe = config["training"]
     val_every = min(recipe["val_every"], recipe["max_steps"])
     journal = Journal(recipe["log_every"])
-    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every, journal)
     names = [val_source.name(i) for i in range(len(val_source))]
     pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
     callbacks: list[Callback] = [
@@ -87,21 +90,19 @@ def train(
 
         callbacks.append(WandbMedia(labels, pictures, journal))
     callbacks = [*extra_callbacks, *callbacks, checkpoints]
-    if first:
-        if config["fresh"] and folder.exists():
-            log.info("the old run folder is now %s", set_aside(folder))
-        checkpoints.last.parent.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-    trainer = _trainer(config, folder, _loggers(config, name, folder, labels.names), callbacks, val_every)
-
-    if recipe["compile"]:
-        task.model.compile()
-    with _logged(folder, first, "resuming" if resume else "starting"):
-        if resume:
-            _rewind(trainer, resume)
-        trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-        if journal.scores is None:  # resumed at its last step
-            trainer.validate(task, data, verbose=False)
+    with made(folder, config["fresh"]) if first else nullcontext():
+        if first:
+            OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+        csv_log = CsvLog(folder / "metrics.csv", columns(labels.names))
+        trainer = _trainer(config, folder, _loggers(config, name, folder, csv_log), callbacks, val_every)
+        if recipe["compile"]:
+            task.model.compile()
+        with _logged(folder, first, "resuming" if resume else "starting"):
+            if first:
+                csv_log.rewind(start)
+            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+            if journal.scores is None:  # resumed at its last step
+                trainer.validate(task, data, verbose=False)
     assert journal.scores is not None
     result = {
         "status": "done",
@@ -128,16 +129,23 @@ def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
     """Keep log.txt, with the traceback where the run is cut off; end what loggers have open."""
     handler = logging.FileHandler(folder / "log.txt") if first else logging.NullHandler()
     logging.getLogger().addHandler(handler)
-    log.info("%s %s", beginning, folder)
+    if first:
+        log.info("%s %s", beginning, folder)
     cut_off = True
     try:
         yield
         cut_off = False
     except UserError as error:
-        log.error("error: %s", error)
+        handler.handle(logging.makeLogRecord({"msg": f"error: {error}"}))
         raise
-    except (Exception, KeyboardInterrupt):
-        log.exception("%s was cut off; the same command resumes it", folder)
+    except Exception:
+        handler.handle(logging.makeLogRecord({"msg": "cut off", "exc_info": sys.exc_info()}))
+        log.error("%s was cut off; the same command resumes it", folder)
+        raise
+    except BaseException as stop:  # an interrupt from the keyboard, which Lightning turns into SystemExit; SIGTERM
+        log.warning("%s was stopped; the same command resumes it", folder)
+        if isinstance(stop, SystemExit) and not stop.code:  # Lightning's for SIGTERM would pass for success
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
         if "wandb" in sys.modules:  # sweeps run many jobs in one process, each with a W&B run of its own
@@ -152,41 +160,28 @@ def _trainer(
     recipe, hardware = config["training"], config["hardware"]
     world = hardware["devices"] * hardware["num_nodes"]
     _, accumulate = accumulation(recipe["batch_size"], recipe["batch_size_per_device"], world)
-    # Buffers are brought together before each validation; at every forward pass they would keep processes with
-    # unequal numbers of evaluation batches waiting for each other.
-    strategy = DDPStrategy(broadcast_buffers=False) if world > 1 else "auto"
     on_gpu = hardware["accelerator"] != "cpu" and torch.cuda.is_available()
-    try:
-        return Trainer(
-            accelerator=hardware["accelerator"],
-            devices=hardware["devices"],
-            num_nodes=hardware["num_nodes"],
-            strategy=strategy,
-            precision=recipe["precision"],
-            max_steps=recipe["max_steps"],
-            max_epochs=-1,
-            accumulate_grad_batches=accumulate,
-            gradient_clip_val=recipe["grad_clip"],
-            val_check_interval=val_every * accumulate,
-            check_val_every_n_epoch=None,
-            deterministic=recipe["deterministic"] or None,
-            sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and on_gpu,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            logger=loggers,
-            callbacks=callbacks,
-            default_root_dir=folder,
-        )
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise UserError(f"hardware or training.precision do not fit this machine: {error}") from error
+    return build_trainer(
+        hardware,
+        recipe["precision"],
+        callbacks,
+        max_steps=recipe["max_steps"],
+        max_epochs=-1,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=recipe["grad_clip"],
+        val_check_interval=val_every * accumulate,
+        check_val_every_n_epoch=None,
+        deterministic=recipe["deterministic"],
+        sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and on_gpu,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        logger=loggers,
+        default_root_dir=folder,
+    )
 
 
-def _loggers(config: dict[str, Any], name: str, folder: Path, classes: tuple[str, ...]) -> list[Logger]:
-    loggers: list[Logger] = [CsvLog(folder / "metrics.csv", columns(classes))]
+def _loggers(config: dict[str, Any], name: str, folder: Path, csv_log: CsvLog) -> list[Logger]:
+    loggers: list[Logger] = [csv_log]
     if config["logger"]["name"] == "wandb":
         from scaseg.training.wandb_log import wandb_logger
 
@@ -194,12 +189,11 @@ def _loggers(config: dict[str, Any], name: str, folder: Path, classes: tuple[str
     return loggers
 
 
-def _rewind(trainer: Trainer, checkpoint: Path) -> None:
-    if trainer.is_global_zero:
-        step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
-        for logger in trainer.loggers:
-            if isinstance(logger, CsvLog):
-                logger.rewind(step)
+def _step_of(path: Path, config: dict[str, Any], task: SegmentationTask) -> int:
+    """The step of a checkpoint to go on from; UserError where it does not fit the task."""
+    checkpoint = load_checkpoint(path, "ckpt_path")
+    check_architecture(config, checkpoint, task.state_dict())
+    return int(checkpoint["global_step"])
 
 
 def _done_before(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from scaseg.evaluation.inference import predict_labels
 from scaseg.losses import SegmentationLoss
 from scaseg.metrics import ConfusionMatrix
 from scaseg.models.build import build_segmentor
+from scaseg.training.loading import check_architecture
 from scaseg.training.optimiser import parameter_groups, warmup_poly
 
 
@@ -31,6 +32,12 @@ class SegmentationTask(LightningModule):
         self.config = config
         self.labels = labels
         self.model = build_segmentor(config, labels.num_classes)
+        weights = config["training"]["loss"]["class_weights"]
+        if weights is not None and len(weights) != labels.num_classes:
+            raise UserError(
+                f"training.loss.class_weights has {len(weights)} weights, dataset={config['dataset']['name']} has"
+                f" {labels.num_classes} classes: give one for each, in the order {', '.join(labels.names)}"
+            )
         self.loss = SegmentationLoss(**config["training"]["loss"])
         self.confusion = ConfusionMatrix(labels.num_classes)
 
@@ -90,34 +97,6 @@ class SegmentationTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_architecture(self.config, checkpoint, self.state_dict())
-
-
-def check_architecture(config: dict[str, Any], checkpoint: dict[str, Any], state: dict[str, Tensor]) -> None:
-    """Raise UserError where the checkpoint's tensors are not those of the configured model."""
-    theirs = checkpoint["state_dict"]
-    missing = sorted(state.keys() - theirs.keys())
-    extra = sorted(theirs.keys() - state.keys())
-    shapes = sorted(k for k in state.keys() & theirs.keys() if state[k].shape != theirs[k].shape)
-    if not (missing or extra or shapes):
-        return
-    saved = checkpoint.get("scaseg", {}).get("config", {})
-    differing = [
-        f"{part}: {_described(saved[part])} in the checkpoint, {_described(config[part])} now"
-        for part in ("backbone", "decoder", "dataset")
-        if part in saved and _described(saved[part]) != _described(config[part])
-    ]
-    first = (missing or extra or shapes)[0]
-    raise UserError(
-        "the checkpoint is of another architecture ("
-        + "; ".join(differing or ["its configuration looks alike"])
-        + f"): {len(missing)} tensors missing, {len(extra)} unknown, {len(shapes)} of another shape, first {first}."
-        " Give the options the checkpoint was trained with, or another ckpt_path"
-    )
-
-
-def _described(part: dict[str, Any]) -> str:
-    keys = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool")
-    return " ".join(str(part[key]) for key in keys if key in part)
 
 
 def _same_size(images: Any, masks: Any) -> list[tuple[Tensor, Tensor]]:

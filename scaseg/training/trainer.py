@@ -1,0 +1,43 @@
+import inspect
+from typing import Any
+
+import scaseg.torchvision_fix  # noqa: F401
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
+
+from scaseg.errors import UserError
+
+
+def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Callback], **options: Any) -> Trainer:
+    """Lightning's trainer for this machine, without the checkpoints, bars and samplers of its own.
+
+    Raises UserError where hardware or precision do not fit this machine.
+    """
+    world = hardware["devices"] * hardware["num_nodes"]
+    # Buffers are brought together before each validation; at every forward pass they would keep processes with
+    # unequal numbers of evaluation batches waiting for each other.
+    known = inspect.signature(DistributedDataParallel).parameters
+    at_forward = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # torch < 2.13
+    strategy = DDPStrategy(**{at_forward: False}) if world > 1 else "auto"
+    try:
+        return Trainer(
+            accelerator=hardware["accelerator"],
+            devices=hardware["devices"],
+            num_nodes=hardware["num_nodes"],
+            strategy=strategy,
+            precision=precision,  # type: ignore[arg-type]
+            callbacks=callbacks,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **options,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError, TypeError) as error:
+        raise UserError(
+            f"hardware.accelerator={hardware['accelerator']}, hardware.devices={hardware['devices']} or"
+            f" training.precision={precision} do not fit this machine: {error}"
+        ) from error

@@ -1,0 +1,173 @@
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from scaseg.config import NOT_IDENTITY, Decay, Mode, accumulation, compose, num_classes, run_config, run_name
+from scaseg.errors import UserError
+from scaseg.models.build import build_segmentor
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf"
+SHIPPED = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
+
+
+def test_every_group_is_shipped() -> None:
+    groups = {choice.split("=")[0] for choice in SHIPPED}
+    assert groups >= {"backbone", "decoder", "lpm", "dataset", "logger", "experiment", "debug"}
+
+
+@pytest.mark.parametrize("choice", SHIPPED)
+def test_every_shipped_file_composes_and_its_model_builds(choice: str) -> None:
+    group, name = choice.split("=")
+    cfg = compose("train", [choice, "backbone.drop_path=0", "decoder.drop_path=0"])
+    if group in ("backbone", "decoder", "dataset"):
+        assert cfg[group].name == (name if name != "timm" else "pvt_v2_b0")
+    with torch.device("meta"):
+        model = build_segmentor(run_config(cfg), num_classes(cfg))
+    assert model.decoder.classifier.out_channels == num_classes(cfg)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["decoder.attn=xx"], "decoder.attn=xx: choose one of sa, ca, sca"),
+        (["decoder.fuse=xx"], "decoder.fuse=xx: choose one of native, literal"),
+        (["training.max_steps=0"], "training.max_steps=0 must be at least 1"),
+        (["training.batch_size=-4"], "training.batch_size=-4 must be at least 1"),
+        (["training.warmup_steps=-1"], "training.warmup_steps=-1 must be at least 0"),
+        (["training.ema_decay=1.0"], "training.ema_decay=1.0: from 0 to below 1, or null"),
+        (["training.val_every=7"], "training.val_every=7 must divide training.max_steps=600"),
+        (["hardware.devices=0"], "hardware.devices=0 must be at least 1"),
+        (["hardware.num_workers=-1"], "hardware.num_workers=-1 must be at least 0"),
+        (["hardware.threads=0"], "hardware.threads=0 must be at least 1"),
+        (["hardware.devices=3"], "training.batch_size=16 is the total and does not divide among 3 devices"),
+        (
+            ["training.batch_size_per_device=5"],
+            r"batch_size=16 .*batch_size_per_device=5 x 1 devices",
+        ),
+        (["training.batch_size_per_device=0"], "training.batch_size_per_device=0"),
+        (["augment.crop_size=[64]"], r"augment.crop_size=\[64\]: \(height, width\), each at least 32"),
+        (["augment.crop_size=[16,64]"], r"augment.crop_size=\[16, 64\]"),
+        (["augment.scale=[2,1]"], r"augment.scale=\[2.0, 1.0\]: two factors, the smaller first"),
+        (["protocol.mode=slide"], r"protocol.mode=slide needs protocol.window=\[h,w\] and protocol.stride"),
+        (["protocol.mode=slide", "protocol.window=[64]", "protocol.stride=[32]"], "needs protocol.window"),
+        (["protocol.mode=slide", "protocol.window=[64,64]", "protocol.stride=[65,1]"], r"stride=\[65, 1\] must lie"),
+        (["dataset._target_=scaseg.data.none.N"], "dataset._target_=scaseg.data.none.N: no such class"),
+    ],
+)
+def test_values_that_cannot_work_are_named(overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        num_classes(compose("train", overrides))
+
+
+def leaves(node: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return [leaf for key, value in node.items() for leaf in leaves(value, f"{path}.{key}" if path else key)]
+    return [(path, node)]
+
+
+def other(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case []:
+            return ["x"]
+        case list():
+            return [*value[:-1], other(value[-1])]
+        case "whole":
+            return Mode.slide
+        case "published":
+            return Decay.no_norm_or_bias
+        case str():
+            return value + "x"
+    return None
+
+
+def test_name_of_a_run_follows_from_all_that_determines_its_result_and_from_nothing_else() -> None:
+    cfg = compose("train")
+    name = run_name(cfg)
+    seen = {name}
+    for path, value in leaves(run_config(cfg)):
+        changed = other(value)
+        for guess in [0.5, 3, "x", [64, 64]] if changed is None else [changed]:
+            try:
+                copy = cfg.copy()
+                OmegaConf.update(copy, path, guess)
+            except Exception:  # the schema has another type
+                continue
+            if path.split(".")[0] in NOT_IDENTITY:
+                assert run_name(copy) == name, path
+            else:
+                assert run_name(copy) not in seen, path
+                seen.add(run_name(copy))
+            break
+        else:
+            pytest.fail(f"no other value for {path}")
+    assert len(seen) > 60
+
+
+def test_name_of_a_run_is_readable_and_a_folder_name() -> None:
+    parts = run_name(compose("train", ["backbone=mscan_t", "dataset=voc", "seed=7"])).split("-")
+    assert parts[:-1] == ["voc", "mscan_t", "scaseg", "sca", "s7"]
+    assert len(parts[-1]) == 8
+    assert "/" not in run_name(compose("train", ["backbone=timm", "backbone.name='hf_hub:timm/resnet18'"]))
+
+
+def test_name_of_a_run_is_the_same_in_every_process() -> None:
+    program = "from scaseg.config import *; print(run_name(compose('train', ['logger=wandb', 'seed=3'])))"
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert names == {f"{run_name(compose('train', ['seed=3']))}\n".encode()}
+
+
+@given(st.integers(1, 128), st.none() | st.integers(1, 64), st.integers(1, 16))
+def test_total_batch_is_what_the_user_set_or_an_error(total: int, per_device: int | None, world: int) -> None:
+    divides = total % (world * (per_device or 1)) == 0
+    if not divides:
+        with pytest.raises(UserError, match=f"training.batch_size={total} is the total"):
+            accumulation(total, per_device, world)
+        return
+    batch, steps = accumulation(total, per_device, world)
+    assert batch * steps * world == total
+    assert batch == per_device if per_device else steps == 1
+
+
+def test_the_wheel_works_in_another_folder(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path]
+    subprocess.run(build, check=True, stdin=subprocess.DEVNULL)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    shipped = {f"scaseg/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")}
+    assert shipped <= names
+    assert {name.split("/")[0] for name in names} == {"scaseg", "scaseg-0.1.0.dist-info"}
+    told = subprocess.run(
+        [sys.executable, "-m", "scaseg.train", "backbone=mscan_t", "--info", "searchpath"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(tmp_path / "installed" / "scaseg" / "conf") in told.stdout
