@@ -20,7 +20,12 @@ from scaseg.errors import UserError
 _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 
-CHOICES = {"decoder.attn": ("sa", "ca", "sca"), "decoder.fuse": ("native", "literal")}
+CHOICES = {
+    "decoder.attn": ("sa", "ca", "sca"),
+    "decoder.fuse": ("native", "literal"),
+    "logger.name": ("csv", "wandb"),
+    "logger.mode": ("auto", "online", "offline"),
+}
 LEAST = {
     "training.max_steps": 1,
     "training.batch_size": 1,

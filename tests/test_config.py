@@ -41,6 +41,8 @@ def test_every_shipped_file_composes_and_its_model_builds(choice: str) -> None:
     [
         (["decoder.attn=xx"], "decoder.attn=xx: choose one of sa, ca, sca"),
         (["decoder.fuse=xx"], "decoder.fuse=xx: choose one of native, literal"),
+        (["logger.mode=ofline"], "logger.mode=ofline: choose one of auto, online, offline"),
+        (["logger.name=tb"], "logger.name=tb: choose one of csv, wandb"),
         (["training.max_steps=0"], "training.max_steps=0 must be at least 1"),
         (["training.batch_size=-4"], "training.batch_size=-4 must be at least 1"),
         (["training.warmup_steps=-1"], "training.warmup_steps=-1 must be at least 0"),

@@ -14,8 +14,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """AdamW groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
-    decay `published`: the encoder's norm and position tensors have no decay, everything else has, the decoder's
-    norms included, as the published rule comes out. `no_norm_or_bias`: besides these, no norm and no vector has.
+    decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
+    codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
+    (in MSCAN's stem, in ResNets). `no_norm_or_bias`: no norm, no position tensor and no vector has decay.
     """
     groups: dict[str, dict[str, Any]] = {}
     for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
@@ -24,7 +25,8 @@ def parameter_groups(
                 if not parameter.requires_grad:
                     continue
                 if decay == "published":
-                    plain = part == "encoder" and (isinstance(owner, NORMS) or name.startswith(POSITION))
+                    norm = isinstance(owner, NORMS) and "norm" in owner_name
+                    plain = part == "encoder" and (norm or name.startswith(POSITION))
                 else:
                     plain = isinstance(owner, NORMS) or parameter.ndim <= 1 or name.startswith(POSITION)
                 key = f"{part}_no_decay" if plain else part

@@ -50,7 +50,8 @@ class Pictures(Callback):
             return
         rows = [draw.comparison(*sample[1:], self.labels) for sample in self.samples]
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.path = self.folder / f"step_{trainer.global_step:06d}.png"
+        fitting = trainer.state.fn == "fit"
+        self.path = self.folder / (f"step_{trainer.global_step:06d}.png" if fitting else "predictions.png")
         draw.write_png(self.path, draw.sheet(rows, self.labels, ("image", "truth", "prediction")))
 
 

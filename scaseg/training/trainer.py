@@ -21,7 +21,8 @@ def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Call
     # unequal numbers of evaluation batches waiting for each other.
     known = inspect.signature(DistributedDataParallel).parameters
     at_forward = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # torch < 2.13
-    strategy = DDPStrategy(**{at_forward: False}) if world > 1 else "auto"
+    options_of_ddp: dict[str, Any] = {at_forward: False}
+    strategy = DDPStrategy(**options_of_ddp) if world > 1 else "auto"
     try:
         return Trainer(
             accelerator=hardware["accelerator"],

@@ -4,6 +4,7 @@ import netrc
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import scaseg.torchvision_fix  # noqa: F401
 
@@ -12,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from scaseg.data.labels import LabelTable
+from scaseg.errors import UserError
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures
 
@@ -19,6 +21,8 @@ from scaseg.training.pictures import Pictures
 def wandb_logger(config: dict[str, Any], name: str, folder: Path) -> WandbLogger:
     """A logger whose run id is the run folder's name, so that a resumed run goes on in the same place."""
     options = config["logger"]
+    if options["mode"] == "online" and not has_account():
+        raise UserError("logger.mode=online needs a W&B account: `wandb login`, WANDB_API_KEY, or logger.mode=offline")
     # wandb would ask for an account on the terminal where it finds none.
     offline = options["mode"] == "offline" or (options["mode"] == "auto" and not has_account())
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,8 +47,9 @@ def has_account() -> bool:
         return False
     if os.environ.get("WANDB_API_KEY"):
         return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "")).hostname or "api.wandb.ai"
     try:
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
 

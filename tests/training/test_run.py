@@ -180,6 +180,40 @@ def test_a_finished_run_is_not_repeated(done: tuple[Path, dict[str, Any]], capsy
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["training.precision=bf16-mixed"],
+        ["training.deterministic=true", "training.decay=no_norm_or_bias"],
+        ["training.loss.ohem=true", "training.loss.dice=0.5", "training.grad_clip=null", "pictures=0"],
+        ["training.max_steps=3"],  # validates at its end, whatever val_every
+    ],
+    ids=" ".join,
+)
+def test_options_of_the_recipe(options: list[str], tmp_path: Path) -> None:
+    cfg = config(tmp_path, *options)
+    result = run(cfg)
+    assert result["step"] == cfg.training.max_steps
+    assert torch.are_deterministic_algorithms_enabled() == cfg.training.deterministic
+    torch.use_deterministic_algorithms(False)
+    again = evaluated(folder_of(cfg) / "checkpoints" / "last.ckpt", "hardware.eval_batch_size=4")
+    assert again["per_class"] == result["per_class"]
+    assert (folder_of(cfg) / "pictures").exists() == (cfg.pictures > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler about torch
+def test_compiled_run_has_the_same_checkpoint(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    short = ["training.compile=true", "training.ema_decay=0.5", "training.max_steps=2", "training.warmup_steps=0"]
+    cfg = config(tmp_path, *short)
+    result = run(cfg)
+    saved = torch.load(folder_of(cfg) / "checkpoints" / "last.ckpt", weights_only=True)
+    plain = torch.load(done[0] / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["state_dict"].keys() == plain["state_dict"].keys()
+    again = evaluated(folder_of(cfg) / "checkpoints" / "last.ckpt", "hardware.eval_batch_size=4")  # not compiled
+    assert again["pixel_accuracy"] == pytest.approx(result["pixel_accuracy"], abs=0.1)
+
+
 @pytest.mark.slow
 def test_wandb_without_an_account_asks_nothing_and_keeps_everything(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
