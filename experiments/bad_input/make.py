@@ -80,7 +80,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         [sys.executable, "-m", *(command + data).split()], cwd=folder, capture_output=True, text=True, check=False
     )
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-    text = "\n".join(lines).replace(str(folder), "FOLDER")
+    text = "\n".join(lines).replace(str(folder), "FOLDER").replace(str(HERE.parents[1]), "CHECKOUT")
     return done.returncode, text
 
 
