@@ -16,7 +16,9 @@ from torch import Tensor
 Matrix = NDArray[np.floating]
 
 DEGREE = 7  # of the spline through the samples
+TABLE_DEGREE = 3
 PAD = 4  # samples beyond each end of the range: there the function is known, a polynomial would be a guess
+REFINED = 2  # rows of the table a sample
 NEGLIGIBLE = 1e-13  # smaller entries, on their way down to float32 denormals, would slow the product tenfold
 
 
@@ -60,31 +62,37 @@ def _extension(count: int, degree: int) -> tuple[Matrix, Matrix]:
 
 @cache
 def _samples_to_table(nodes: int) -> Matrix:
-    rows = 2 * nodes
-    cells = rows - 2
-    centres = np.arange(rows) - 0.5  # of the table's B-splines, in cells from the start of the range
+    rows = REFINED * nodes
+    cells = rows - TABLE_DEGREE
+    centres = np.arange(rows) + (1 - TABLE_DEGREE) / 2  # of the table's B-splines, in cells from the start of the range
     values = interpolation(nodes, PAD + centres * (nodes - 1 - 2 * PAD) / cells, DEGREE)
-    matrix = coefficients(rows, 2) @ values
+    matrix = coefficients(rows, TABLE_DEGREE) @ values
     matrix[np.abs(matrix) < NEGLIGIBLE] = 0
     return matrix
 
 
+@cache
+def _powers_to_weights() -> Matrix:
+    numbers = np.arange(TABLE_DEGREE + 1)
+    points = numbers / TABLE_DEGREE - 0.5
+    values = bspline(points[:, None] - (numbers - TABLE_DEGREE / 2), TABLE_DEGREE)
+    return np.asarray(np.linalg.solve(points[:, None] ** numbers, values))
+
+
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2 nodes, nodes): samples of a function -> coefficients c of a quadratic spline with 2 nodes - 2 cells.
+    """(REFINED nodes, nodes): samples of a function -> coefficients c of a cubic spline through its values.
 
-    Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the cells divide. In cell i of the table, at
-    0 <= u < 1, the function is w_0 c_i + w_1 c_(i+1) + w_2 c_(i+2), w = (1, u, u^2) `powers_to_weights`.
+    Sample j lies at (j - PAD) / (nodes - 1 - 2 PAD) of the range that the spline's REFINED nodes - TABLE_DEGREE cells
+    divide. In cell i, at u from its middle, the function is sum_l w_l c_(i+l), w = (1, u, u^2, u^3) powers_to_weights.
     """
     return _on_device(("table", nodes, dtype, device), lambda: _samples_to_table(nodes))
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def powers_to_weights(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(3, 3): 1, u and u^2 -> the three quadratic B-splines (1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2."""
-    return _on_device(
-        ("weights", 2, dtype, device), lambda: np.array([[0.5, 0.5, 0.0], [-1.0, 1.0, 0.0], [0.5, -1.0, 0.5]])
-    )
+    """(4, 4): powers of u, |u| <= 1/2 -> the cubic B-splines centred on -3/2, -1/2, 1/2 and 3/2, at u."""
+    return _on_device(("weights", TABLE_DEGREE, dtype, device), _powers_to_weights)
 
 
 _tensors: dict[tuple[str, int, torch.dtype, torch.device], Tensor] = {}

@@ -1,7 +1,7 @@
-"""Values of quadratic splines with many rows of coefficients, and the adjoint: three rows a point.
+"""Values of cubic splines with many rows of coefficients, and the adjoint: four rows a point.
 
-rows (n) int32: the first of a point's three rows. u (n): where in its cell the point lies, 0 <= u < 1. With
-w = ((1-u)^2 / 2, 1/2 + u - u^2, u^2 / 2) a point's value is w_0 c_row + w_1 c_(row+1) + w_2 c_(row+2).
+rows (n): the first of a point's rows. u (n): how far the point is from the middle of its cell, |u| <= 1/2. Its
+value is sum_l w_l(u) c_(row + l), w the B-splines `spline.powers_to_weights`.
 
 On CPU an embedding bag is by far the fastest gather and, over sorted rows, the fastest scatter: the kernel holds the
 sum in registers and writes each output once. Both orders of summation are fixed: results do not vary.
@@ -11,26 +11,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scaseg.models.layers.spline import powers_to_weights
+from scaseg.models.layers.spline import TABLE_DEGREE, powers_to_weights
 
-BLOCK = 32768  # points at a time: temporaries stay in cache
-RADIX = 32768  # from so many integers on torch sorts by radix on CPU: faster, with padding, from a sixth of it on
+INT16, INT32 = 2**15 - 1, 2**31 - 1
+BLOCK = 32768  # points at a time: temporaries stay in a core's cache
+RADIX = 32768  # from so many integers on torch sorts by radix on CPU: faster, with padding, from a quarter of it on
 
 
 def gather(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
     """table (R, d) -> values (n, d)."""
     count = rows.numel()
-    indices, weights = rows.new_empty(count, 3), u.new_empty(count, 3)
-    for points in _blocks(count):
-        indices[points], weights[points] = _three(rows[points], u[points])
+    indices, weights = rows.new_empty(count, TABLE_DEGREE + 1), u.new_empty(count, TABLE_DEGREE + 1)
+    to_weights = powers_to_weights(u.dtype, u.device)
+    for points in _blocks(rows):
+        indices[points], weights[points] = _indices(rows[points]), _powers(u[points]).t() @ to_weights
     return _bag(table, indices.view(-1), _starts(rows), weights.view(-1))
 
 
 def gather_dot(table: Tensor, rows: Tensor, u: Tensor, other: Tensor) -> Tensor:
     """The values' inner products with other (n, d) -> (n); the values are never all there."""
     out = torch.empty_like(u)
-    for points in _blocks(rows.numel()):
-        indices, weights = _three(rows[points], u[points])
+    to_weights = powers_to_weights(u.dtype, u.device)
+    for points in _blocks(rows):
+        indices, weights = _indices(rows[points]), _powers(u[points]).t() @ to_weights
         values = _bag(table, indices.view(-1), _starts(rows[points]), weights.view(-1))
         out[points] = values.mul_(other[points]).sum(-1)
     return out
@@ -41,48 +44,53 @@ def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, 
 
     group (points, table rows): so many consecutive points touch only so many consecutive rows, in step.
     """
-    moments = grad.new_zeros(3, size, grad.shape[-1])  # of a cell: sum grad, sum u grad, sum u^2 grad
-    for points in _blocks(rows.numel()):
+    to_weights = powers_to_weights(u.dtype, u.device)
+    out = grad.new_zeros(size + TABLE_DEGREE, grad.shape[-1])
+    for points in _blocks(rows):
         low = points.start // group[0] * group[1]
         high = ((points.stop - 1) // group[0] + 1) * group[1]
         sorted_rows, order = _sorted(rows[points] - low, high - low)
-        cells = torch.arange(high - low, dtype=sorted_rows.dtype, device=rows.device)
-        first = torch.searchsorted(sorted_rows, cells)
-        at = u[points].index_select(0, order)
-        for moment, weight in zip(moments, (None, at, at * at), strict=True):
-            moment[low:high] += _bag(grad[points], order, first, weight)
-    parts = (powers_to_weights(grad.dtype, grad.device).t() @ moments.view(3, -1)).view(moments.shape)
-    out = parts[0]
-    out[1:] += parts[1, :-1]
-    out[2:] += parts[2, :-2]
-    return out
+        first = torch.searchsorted(sorted_rows, torch.arange(high - low, dtype=sorted_rows.dtype, device=rows.device))
+        for row, weights in enumerate(to_weights.t() @ _powers(u[points].index_select(0, order))):
+            out[low + row : high + row] += _bag(grad[points], order, first, weights)
+    return out[:size]
 
 
-def _blocks(count: int) -> list[slice]:
-    size = max(count, 1) if torch.compiler.is_compiling() else BLOCK
+def row_dtype(points: int, rows: int) -> torch.dtype:
+    """The smallest integers that number so many points and table rows."""
+    return torch.int32 if max((TABLE_DEGREE + 1) * points, rows) <= INT32 else torch.int64
+
+
+def _blocks(x: Tensor) -> list[slice]:
+    count = x.numel()
+    size = BLOCK if x.device.type == "cpu" and not torch.compiler.is_compiling() else count
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _three(rows: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Each point's three rows and their weights, (n, 3)."""
-    powers = torch.stack([torch.ones_like(u), u, u * u])
-    return rows.unsqueeze(-1) + torch.arange(3, dtype=rows.dtype, device=rows.device), powers.t() @ powers_to_weights(
-        u.dtype, u.device
-    )
+def _indices(rows: Tensor) -> Tensor:
+    return rows.unsqueeze(-1) + torch.arange(TABLE_DEGREE + 1, dtype=rows.dtype, device=rows.device)
+
+
+def _powers(u: Tensor) -> Tensor:
+    """(TABLE_DEGREE + 1, n)."""
+    powers = [torch.ones_like(u), u]
+    while len(powers) <= TABLE_DEGREE:
+        powers.append(powers[-1] * u)
+    return torch.stack(powers)
 
 
 def _sorted(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Rows, all below size, in order, and where each was."""
     count = rows.numel()
-    rows = rows.to(torch.int16 if size < 2**15 else torch.int32)
-    if rows.device.type == "cpu" and RADIX // 6 <= count < RADIX:
+    rows = rows.to(torch.int16 if size <= INT16 else rows.dtype)
+    if rows.device.type == "cpu" and RADIX // 4 <= count < RADIX:
         rows = F.pad(rows, (0, RADIX - count), value=size)
     in_order, where = rows.sort(stable=True)
     return in_order[:count], where[:count]
 
 
 def _starts(rows: Tensor) -> Tensor:
-    return torch.arange(0, 3 * rows.numel(), 3, dtype=rows.dtype, device=rows.device)
+    return torch.arange(0, (TABLE_DEGREE + 1) * rows.numel(), TABLE_DEGREE + 1, dtype=rows.dtype, device=rows.device)
 
 
 def _bag(table: Tensor, indices: Tensor, first: Tensor, weights: Tensor | None) -> Tensor:

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaseg.models.layers.spline import PAD, samples_to_table
-from scaseg.models.layers.spline_table import gather, gather_dot, scatter
+from scaseg.models.layers.spline import PAD, REFINED, TABLE_DEGREE, samples_to_table
+from scaseg.models.layers.spline_table import gather, gather_dot, row_dtype, scatter
 
 CORE = 5.0  # |t| * (spread of the keys) up to which nodes are almost uniform; beyond, each is a factor from the next
-FLAT = 0.01  # least value of both the bend of the map at the largest |t| and a node's step: equal keys, equal queries
+LEAST_STEP = 0.01  # of the nodes, where all queries are equal
 
 
 def spline_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> Tensor:
@@ -38,12 +38,15 @@ class _SplineAttention(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.scale, ctx.nodes = inputs[3:]
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:3], *output[1:])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         query, key, value, position, sites, samples = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
+        if grad is None:
+            return (None,) * 5
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             return (*_plain_gradients((query, key, value), ctx.scale, grad), None, None)
         d_query = d_key = d_value = None
@@ -59,7 +62,7 @@ class _SplineAttention(torch.autograd.Function):
                 d_t = gather_dot(table.view(-1, channels), rows, u, grad).view(position.shape)
                 d_query = d_t.mul_(ctx.scale).transpose(1, 2).to(query.dtype)
             if needs[1] or needs[2]:
-                group = (position[0].numel(), 2 * ctx.nodes * heads)
+                group = (position[0].numel(), REFINED * ctx.nodes * heads)
                 table = scatter(rows, u, grad, batch * group[1], group).view(batch, heads, -1, channels)
                 d_samples = to_table.t() @ table
                 d_key, d_value = _node_gradients(weights, sites, v, samples, d_samples)
@@ -99,14 +102,15 @@ def _grid(t: Tensor, key: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     low, high = torch.aminmax(finite, dim=-1)
     key_low, key_high = torch.aminmax(key, dim=-1)
     largest = torch.maximum(high, -low)
-    bend = torch.maximum((key_high - key_low) / CORE, FLAT / torch.where(largest > 1e-30, largest, 1.0))
+    # equal keys would bend nothing: to bend at the largest t then costs no accuracy and keeps t's digits
+    bend = torch.maximum((key_high - key_low) / CORE, 1 / torch.where(largest > 1e-30, largest, 1.0))
     start, steps = _asinh(low * bend), nodes - 1 - 2 * PAD
-    step = ((_asinh(high * bend) - start) / steps).clamp(min=FLAT)
+    step = ((_asinh(high * bend) - start) / steps).clamp(min=LEAST_STEP)
     site = torch.arange(-PAD, nodes - PAD, dtype=t.dtype, device=t.device)
     sites = torch.sinh(torch.addcmul(start.unsqueeze(-1), step.unsqueeze(-1), site)) / bend.unsqueeze(-1)
     tokens_first = t.transpose(1, 2).contiguous()
     position = _asinh(tokens_first * bend.unsqueeze(1)).sub_(start.unsqueeze(1))
-    return position.mul_((2 * nodes - 2) / steps / step.unsqueeze(1)), sites
+    return position.mul_((REFINED * nodes - TABLE_DEGREE) / steps / step.unsqueeze(1)), sites
 
 
 def _asinh(y: Tensor) -> Tensor:
@@ -124,9 +128,11 @@ def _weights(sites: Tensor, key: Tensor) -> Tensor:
 def _slopes(weights: Tensor, key: Tensor, value: Tensor, samples: Tensor) -> Tensor:
     """f' at the sites, the covariance of key and value: (B, H, M, d).
 
-    It is read from a table of its own: the derivative of f's spline would divide rounding errors by the step.
+    It is read from a table of its own: the derivative of f's spline would divide rounding errors by the step. Keys are
+    taken from their mean in the middle of the range: the two terms cancel to within R/2 rounding errors.
     """
-    centred = (key - (key.amax(-1, keepdim=True) + key.amin(-1, keepdim=True)) / 2).unsqueeze(-1)
+    middle = (weights[..., weights.shape[-2] // 2, :] * key).sum(-1, keepdim=True)
+    centred = (key - middle).unsqueeze(-1)
     mean = weights @ torch.cat([centred * value, centred], -1)
     return torch.addcmul(mean[..., :-1], mean[..., -1:], samples, value=-1)
 
@@ -144,9 +150,11 @@ def _node_gradients(
 def _cells(position: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     """position (B, N, H) -> first table row (B N H) and place in the cell; nan has some row, and is nan there."""
     batch, _, heads = position.shape
-    cell = position.to(torch.int32).clamp_(0, 2 * nodes - 3)
-    tables = torch.arange(batch * heads, dtype=torch.int32, device=position.device).view(batch, 1, heads)
-    return (cell + 2 * nodes * tables).view(-1), (position - cell).view(-1)
+    table_rows = REFINED * nodes
+    dtype = row_dtype(position.numel(), batch * heads * table_rows)
+    cell = position.to(dtype).clamp_(0, table_rows - TABLE_DEGREE - 1)
+    first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
+    return (cell + first.view(batch, 1, heads)).view(-1), (position - cell).sub_(0.5).view(-1)
 
 
 def _plain_gradients(inputs: tuple[Tensor, Tensor, Tensor], scale: float, grad: Tensor) -> tuple[Tensor, ...]:
