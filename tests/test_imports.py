@@ -16,8 +16,8 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("data", "losses", "metrics", "evaluation", "complexity"),
     ("config",),
     ("training",),
-    ("sweep", "report"),
-    ("commands",),
+    ("suites", "report"),
+    ("commands", "report.__main__"),
 ]
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
 

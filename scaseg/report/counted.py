@@ -8,7 +8,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-import scaseg.benchmark  # noqa: F401  (its schema)
 from scaseg.config import CONF_DIR, compose, plain
 from scaseg.report.published import Row
 
@@ -73,4 +72,4 @@ def _config(overrides: tuple[str, ...], query_pool: int) -> dict[str, Any]:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
-    return compose("benchmark", overrides)
+    return compose("train", overrides)
