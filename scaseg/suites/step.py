@@ -60,7 +60,7 @@ class One:
 
 
 def rows(cfg: DictConfig) -> list[Row]:
-    """Steps of the configured run, everything on, against forward, backward and update of the bare model."""
+    """Steps of the configured run, everything on, against forward, backward, clipping and update of the bare model."""
     config = run_config(cfg)
     warmup = 2 * BLOCK
     steps = warmup + BLOCK * (cfg.rounds + 1)
@@ -72,6 +72,7 @@ def rows(cfg: DictConfig) -> list[Row]:
         optimizer = task.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
         samples = TrainSamples(source, config["augment"], 0)
         batch = collate_train([samples[n] for n in range(config["training"]["batch_size"])])
+        clip = config["training"]["grad_clip"]
 
         def bare() -> float:
             start = time.perf_counter()
@@ -79,6 +80,8 @@ def rows(cfg: DictConfig) -> list[Row]:
                 loss = task.loss(task.model(batch["image"]), batch["mask"])
                 optimizer.zero_grad()  # type: ignore[union-attr]
                 loss.backward()
+                if clip is not None:
+                    torch.nn.utils.clip_grad_norm_(task.parameters(), clip)
                 optimizer.step()  # type: ignore[union-attr]
             return (time.perf_counter() - start) / BLOCK
 

@@ -135,4 +135,6 @@ class CounterRandomness(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         mixed = hash((self.seed, trainer.global_step, batch_idx, trainer.global_rank))
-        torch.manual_seed(mixed % 2**63)
+        torch.default_generator.manual_seed(mixed % 2**63)  # torch.manual_seed asks every kind of device, each step
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(mixed % 2**63)
