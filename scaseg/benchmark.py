@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import Mode, TrainConfig, check, num_classes, plain
+from scaseg.config import TrainConfig, check, image_size, num_classes, plain
 from scaseg.errors import UserError
 
 
@@ -28,6 +28,10 @@ class Suite(Enum):
     loader = "loader"
     metric = "metric"
     step = "step"
+    strip = "strip"
+    decoder = "decoder"
+    model = "model"
+    train = "train"
 
 
 class Dtype(Enum):
@@ -99,22 +103,6 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         "peak_memory": memory | _memory(model, classes, size, cfg.backward),
         "latency": _latency(cfg, model, classes, size) if cfg.latency else None,
     }
-
-
-def image_size(cfg: DictConfig) -> tuple[int, int]:
-    """(height, width): the key's, else the whole image where the protocol slides a window, else the crop.
-
-    So 512 x 512 for ADE20K, COCO-Stuff and VOC, 1024 x 2048 for Cityscapes, as in the paper.
-    """
-    if cfg.image_size is not None:
-        size = list(cfg.image_size)
-    elif cfg.protocol.mode is Mode.slide and cfg.protocol.box:
-        size = [min(cfg.protocol.box), max(cfg.protocol.box)]
-    else:
-        size = list(cfg.augment.crop_size)
-    if len(size) != 2 or min(size) < 32:
-        raise UserError(f"image_size={size}: (height, width) in pixels, each at least 32")
-    return size[0], size[1]
 
 
 def _memory(model: Mapping[str, Any], classes: int, size: tuple[int, int], backward: bool) -> dict[str, int]:

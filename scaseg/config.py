@@ -219,6 +219,22 @@ def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
     return cfg
 
 
+def image_size(cfg: DictConfig) -> tuple[int, int]:
+    """(height, width): the key's, else the whole image where the protocol slides a window, else the crop.
+
+    So 512 x 512 for ADE20K, COCO-Stuff and VOC, 1024 x 2048 for Cityscapes, as in the paper.
+    """
+    if cfg.image_size is not None:
+        size = list(cfg.image_size)
+    elif cfg.protocol.mode is Mode.slide and cfg.protocol.box:
+        size = [min(cfg.protocol.box), max(cfg.protocol.box)]
+    else:
+        size = list(cfg.augment.crop_size)
+    if len(size) != 2 or min(size) < 32:
+        raise UserError(f"image_size={size}: (height, width) in pixels, each at least 32")
+    return size[0], size[1]
+
+
 def num_classes(cfg: DictConfig) -> int:
     """K, from the dataset's label table."""
     from scaseg.data.build import dataset_class

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.data.labels import IGNORE as IGNORE_INDEX
+from scaseg.resized_cross_entropy import FEWEST_CLASSES, resized_cross_entropy
 
 
 def cross_entropy(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
@@ -78,8 +79,10 @@ class SegmentationLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         if self.class_weights is not None and len(self.class_weights) != logits.shape[1]:
             raise ValueError(f"{len(self.class_weights)} class weights for {logits.shape[1]} classes")
-        logits = F.interpolate(logits.float(), size=target.shape[1:], mode="bilinear")
         target = target.long()
+        if not self.ohem and self.dice == 0 and logits.shape[1] >= FEWEST_CLASSES:
+            return self._banded(logits, target)
+        logits = F.interpolate(logits.float(), size=target.shape[1:], mode="bilinear")
         if self.ohem:
             loss = ohem_cross_entropy(logits, target, self.ohem_threshold, self.ohem_min_kept, self.class_weights)
         else:
@@ -87,3 +90,10 @@ class SegmentationLoss(nn.Module):
         if self.dice > 0:
             loss = loss + self.dice * dice_loss(logits, target)
         return loss
+
+    def _banded(self, logits: Tensor, target: Tensor) -> Tensor:
+        """`cross_entropy` of the resized logits."""
+        labelled = target != IGNORE_INDEX
+        target = target.where(labelled, 0)
+        weight = labelled.float() if self.class_weights is None else self.class_weights[target] * labelled
+        return resized_cross_entropy(logits, target, weight / weight.sum().clamp(min=1e-12))

@@ -13,7 +13,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("data.labels", "models.layers"),
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build"),
-    ("data", "losses", "metrics", "evaluation", "complexity"),
+    ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("config",),
     ("training",),
     ("suites", "report"),

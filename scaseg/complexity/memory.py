@@ -71,7 +71,7 @@ def peak_memory(model: nn.Module, image_size: tuple[int, int], batch_size: int =
     """
     training = model.training
     live = LiveTensors()
-    with FakeTensorMode():
+    with FakeTensorMode(allow_non_fake_inputs=True):  # constants that an earlier real pass has made
         state = {
             name: torch.empty(tensor.shape, dtype=tensor.dtype).requires_grad_(tensor.requires_grad)
             for name, tensor in [*model.named_parameters(), *model.named_buffers()]

@@ -3,9 +3,12 @@
 import sys
 import types
 import warnings
+from importlib import resources
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
+
+from torch import nn
 
 
 class _Extension(types.ModuleType):
@@ -33,3 +36,25 @@ def mmseg_transforms() -> Any | None:
         except ImportError:
             return None
     return transforms
+
+
+def mmseg_model(config: str, classes: int) -> nn.Module | None:
+    """A model of mmsegmentation in eval mode: images -> logits at its head's stride; None where it is not installed.
+
+    config: file under the wheel's configs. Its own normalisation of images is left out.
+    """
+    if mmseg_transforms() is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mmengine.config import Config
+        from mmengine.registry import init_default_scope
+        from mmseg import models  # noqa: F401, fills the registry
+        from mmseg.registry import MODELS
+
+        init_default_scope("mmseg")
+        loaded = Config.fromfile(str(resources.files("mmseg").joinpath(".mim", "configs", config))).model
+        loaded.pretrained = loaded.backbone.init_cfg = None
+        loaded.decode_head.num_classes = classes
+        model: nn.Module = MODELS.build(loaded).eval()
+    return model

@@ -54,3 +54,10 @@ def test_nothing_is_left_behind() -> None:
     assert model.weight.grad is None
     assert model.training
     assert model.weight.device.type == "meta"
+
+
+def test_a_real_pass_before_changes_nothing() -> None:
+    overrides = ("backbone=mit_b0", "dataset=shapes", "decoder.strip=spline")
+    with torch.no_grad():
+        build_segmentor(config(*overrides), 8).eval()(torch.zeros(1, 3, 64, 64))
+    assert peak_memory(on_meta(*overrides, num_classes=8), (64, 64)).tensors > 0

@@ -15,6 +15,7 @@ from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
+from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
 HEADS = (1, 2, 5, 8)
@@ -29,7 +30,7 @@ class Gather(nn.Module):
         super().__init__()
         self.ratios = list(ratios)
         self.project = nn.ModuleList(
-            nn.Conv2d(c, c, 1) if ratio > 1 else nn.Identity() for c, ratio in zip(channels, ratios, strict=True)
+            PointwiseConv(c, c) if ratio > 1 else nn.Identity() for c, ratio in zip(channels, ratios, strict=True)
         )
 
     def forward(self, sources: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
@@ -59,11 +60,11 @@ class CrossLayerBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
-        z: Tensor = x.permute(0, 2, 3, 1)
-        z = z + self.drop(self.attention(self.norm_query(z), self.norm_memory(memory)))
+        z: Tensor = x.permute(0, 2, 3, 1)  # a branch ends in a tensor of its own, to which z is added in place
+        z = self.drop(self.attention(self.norm_query(z), self.norm_memory(memory))).add_(z)
         if self.lpm is not None and self.norm_lpm is not None:
-            z = z + self.drop(self.lpm(self.norm_lpm(z)))
-        z = z + self.drop(self.ffn(self.norm_ffn(z)))
+            z = self.drop(self.lpm(self.norm_lpm(z))).add_(z)
+        z = self.drop(self.ffn(self.norm_ffn(z))).add_(z)
         return z.permute(0, 3, 1, 2)
 
 
@@ -135,7 +136,7 @@ class SCASegDecoder(nn.Module):
             self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path)
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(embed_channels, num_classes, 1)
+        self.classifier = PointwiseConv(embed_channels, num_classes)
         self.apply(init_weights)
         # The rule for convolutions (fan-out) would start a classifier of few classes with logits of a standard
         # deviation of 4 and more, which takes Adam hundreds of steps to undo; this is mmsegmentation's start.

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.mit import PatchEmbed, from_map, to_map
-from scaseg.models.encoders.pointwise import PointwiseConv
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.pointwise import PointwiseConv
 
 KERNEL, STRIDE = 3, 2  # of convolutional self-attention
 POSITIONS = KERNEL * KERNEL

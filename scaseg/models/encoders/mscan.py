@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.depthwise import DepthwiseConv
-from scaseg.models.encoders.pointwise import PointwiseConv
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.pointwise import PointwiseConv
 
 
 class Stem(nn.Module):

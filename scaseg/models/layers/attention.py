@@ -7,6 +7,7 @@ B batch, H x W query grid, h x w memory grid, C query channels, T memory channel
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.strip_attention import NODES, exact_attention, padded_attention, strip_attention
 
 ATTENTIONS = ("sa", "ca", "sca")
@@ -65,7 +66,7 @@ class PooledCrossAttention(nn.Module):
         super().__init__()
         channels, memory_channels = attention.q.in_features, attention.k.in_features
         self.pool = pool
-        self.reduce = nn.Conv2d(channels, channels, 1)
+        self.reduce = PointwiseConv(channels, channels)
         self.norm_query = nn.LayerNorm(channels)
         self.norm_memory = nn.LayerNorm(memory_channels)
         self.attention = attention

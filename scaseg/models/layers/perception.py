@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+from scaseg.models.layers.pointwise import PointwiseConv
 
 
 class LocalPerception(nn.Module):
@@ -11,16 +12,16 @@ class LocalPerception(nn.Module):
 
     def __init__(self, channels: int, attention: str) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(channels, channels, 1)
+        self.expand = PointwiseConv(channels, channels)
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.attention = CHANNEL_ATTENTIONS[attention](channels)
-        self.project = nn.Conv2d(channels, channels, 1)
+        self.project = PointwiseConv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
-        detail = self.depthwise(F.relu(self.expand(x.permute(0, 3, 1, 2))))
+        detail = self.depthwise(F.relu_(self.expand(x.permute(0, 3, 1, 2))))
         projected: Tensor = self.project(self.attention(detail))
-        return x + projected.permute(0, 2, 3, 1)
+        return projected.permute(0, 2, 3, 1).add_(x)
 
 
 class MixFeedForward(nn.Module):

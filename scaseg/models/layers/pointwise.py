@@ -1,0 +1,23 @@
+"""1x1 convolutions computed as linears over the channels.
+
+On channels-last memory this copies nothing, where torch's own 1x1 convolution on a CPU goes through an NCHW copy.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PointwiseConv(nn.Conv2d):
+    """1x1 convolution; the weight keeps its (out, in, 1, 1) shape."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) -> (B, out, H, W), channels last in memory."""
+        return pointwise(x, self.weight, self.bias)
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (B, in, H, W), weight (out, in, 1, 1), bias (out) -> (B, out, H, W), channels last in memory."""
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
