@@ -53,7 +53,9 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
     for line in odd:
         print(line)
     content = {
-        part.split: {
+        part.split: {"pairs": part.pairs}
+        if not part.opened
+        else {
             "pairs": part.pairs,
             "labelled": part.labelled,
             "smallest": list(part.smallest),
@@ -95,11 +97,14 @@ def _names(dataset: dict[str, Any], folder: Path) -> tuple[str, ...]:
 def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:
     lines = [f"{'split':<10} {'pairs':>7} {'official':>8}  {'sizes (height x width)':<26} ignored"]
     for part in found:
+        if not part.opened:
+            lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  of the splits above")
+            continue
         sizes = " .. ".join(dict.fromkeys(f"{h}x{w}" for h, w in (part.smallest, part.largest)))
         ignored = 100 * part.pixels[-1] / max(1, part.pixels.sum())
         share = f"{ignored:6.2f} %" if part.labelled else "no masks"
         lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  {sizes:<26} {share}")
-    labelled = [part for part in found if part.labelled]
+    labelled = [part for part in found if part.labelled and part.opened]
     width = max(map(len, names))
     lines += ["", f"{'percent of pixels':<{max(width, 17)}} " + " ".join(f"{part.split:>10}" for part in labelled)]
     for i, name in enumerate(names):

@@ -7,8 +7,8 @@ from typing import Any
 
 from scaseg.data.archives import unpack
 from scaseg.data.build import build_source, dataset_class
-from scaseg.data.folder import FolderDataset, files
-from scaseg.data.verify import Verified, check_counts, check_faults, same_images, verify
+from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.verify import Verified, check_counts, check_faults, same_images, union, verify
 from scaseg.errors import UserError
 
 Progress = Callable[[str], Callable[[int, int], None]]  # a title -> a report of (done, total)
@@ -48,7 +48,9 @@ def verify_all(
         raise UserError(f"dataset={cfg['name']} has no files to prepare")
     if cfg["name"] == "voc":
         _list_of_trainaug(folder)
-    found, odd = [], []
+    found: list[Verified] = []
+    odd: list[str] = []
+    opened: set[Pair] = set()
     for split in kind.splits:
         try:
             source = build_source(cfg, str(folder), split)
@@ -57,7 +59,11 @@ def verify_all(
                 raise
             odd.append(f"{split}: not there ({str(error).split('. ')[0]})")
             continue
+        if opened.issuperset(source.pairs):
+            found.append(union(source))
+            continue
         found.append(verify(source, workers, progress(f"verifying {split}")))
+        opened.update(source.pairs)
     check_faults(found)
     if not subset:
         check_counts(found, dict(kind.counts), folder)

@@ -31,6 +31,7 @@ class Verified:
     largest: tuple[int, int]
     images: dict[str, list[str]] = field(default_factory=dict)  # digest of the file -> names
     faults: list[str] = field(default_factory=list)
+    opened: bool = True  # False: all its pairs belong to other splits, which were opened
 
     @property
     def shares(self) -> npt.NDArray[np.float64]:
@@ -60,6 +61,12 @@ def verify(source: FolderDataset, workers: int = 0, report: Report | None = None
     return found
 
 
+def union(source: FolderDataset) -> Verified:
+    """A split whose pairs were all opened as those of other splits: its count alone."""
+    nothing = np.zeros(source.labels.num_classes + 1, np.int64)
+    return Verified(source.split, len(source), source.labelled, nothing, (0, 0), (0, 0), opened=False)
+
+
 def check_faults(found: Iterable[Verified]) -> None:
     """One UserError for all faults, the first of them spelled out."""
     faults = [(part, fault) for part in found for fault in part.faults]
@@ -83,7 +90,7 @@ def check_counts(found: Iterable[Verified], official: dict[str, int], folder: Pa
 
 def same_images(found: Iterable[Verified]) -> list[str]:
     """Images whose files are the same byte for byte, within a split or between two that share no name."""
-    parts = list(found)
+    parts = [part for part in found if part.opened]
     told = [f"{part.split}: {' = '.join(names)}" for part in parts for names in part.images.values() if len(names) > 1]
     for k, one in enumerate(parts):
         for other in parts[k + 1 :]:

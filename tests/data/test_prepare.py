@@ -80,6 +80,8 @@ def test_from_archives_to_a_verified_dataset(name, tmp_path, capsys):
         expected = [*counts[: kind.labels.num_classes].tolist(), int(counts[255])]
         assert list(told[split]["pixels"].values()) == (expected if source.labelled else [*expected[:-1], 3 * 40 * 56])
         assert source.labelled == (split not in kind.without_masks)
+    if "trainval" in kind.splits:
+        assert told["trainval"] == {"pairs": 6}  # opened as train and val
     out = capsys.readouterr().out
     assert "files unpacked" in out
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != "scaseg_prepared.json"}
