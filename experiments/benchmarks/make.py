@@ -6,10 +6,13 @@ DATA holds samples in the official layouts: CamVid, VOCdevkit/VOC2012, ADEChalle
 copied. Cityscapes may not be passed on: its files are generated, and packed as the official archives are.
 """
 
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +123,7 @@ def main(data: Path) -> None:
         "views, export the test split, read the export back. Real samples in the official layouts, a few images a",
         "split; where a sample has no test images those of val stand in. Cityscapes' files are generated and unpacked",
         "from archives of the official names. Lines of absent classes are left out. Not shown: anything on a GPU, or",
-        "an upload to a server.\n",
+        f"an upload to a server. {datetime.now(UTC).date()}, Python {platform.python_version()}, torch {version('torch')}.\n",
     ]
     for name in FOLDERS:
         with tempfile.TemporaryDirectory() as folder:
