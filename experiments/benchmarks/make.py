@@ -116,6 +116,7 @@ def on(name: str, place: Path) -> str:
 
 
 def main(data: Path) -> None:
+    today = datetime.now(UTC).date()
     parts = [
         "# The five benchmarks, from files to a submission\n",
         f"Written by `python experiments/benchmarks/make.py DATA` ({cpu_model()}, one core, shared with other jobs).",
@@ -123,7 +124,7 @@ def main(data: Path) -> None:
         "views, export the test split, read the export back. Real samples in the official layouts, a few images a",
         "split; where a sample has no test images those of val stand in. Cityscapes' files are generated and unpacked",
         "from archives of the official names. Lines of absent classes are left out. Not shown: anything on a GPU, or",
-        f"an upload to a server. {datetime.now(UTC).date()}, Python {platform.python_version()}, torch {version('torch')}.\n",
+        f"an upload to a server. {today}, Python {platform.python_version()}, torch {version('torch')}.\n",
     ]
     for name in FOLDERS:
         with tempfile.TemporaryDirectory() as folder:
