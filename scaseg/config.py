@@ -38,6 +38,7 @@ LEAST = {
     "hardware.num_workers": 0,
     "hardware.threads": 1,
     "hardware.eval_batch_size": 1,
+    "hardware.window_batch_size": 1,
 }
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
 
@@ -70,13 +71,18 @@ class Augment:
 
 @dataclass
 class Protocol:
-    """How images are evaluated: the whole image, or overlapping windows whose logits are averaged."""
+    """How images are evaluated: the whole image, or overlapping windows whose logits are averaged.
+
+    Several scales, and flip, are views of one image: the mean of their class probabilities decides.
+    """
 
     mode: Mode = Mode.whole
     box: list[int] | None = None  # (long side, short side); null: the image's own size
     size_divisor: int = 1
     window: list[int] | None = None
     stride: list[int] | None = None
+    scales: list[float] = field(default_factory=lambda: [1.0])  # of the size that box gives
+    flip: bool = False  # each view mirrored too
 
 
 @dataclass
@@ -127,6 +133,8 @@ class Hardware:
     num_workers: int | None = None  # loader processes a device; null: by the machine
     threads: int | None = None  # torch's CPU threads; null: torch's choice
     eval_batch_size: int | None = 1  # images of one size evaluated at once; changes no figure
+    window_batch_size: int = 4  # windows of an image evaluated at once; changes no figure
+    cache: str | None = None  # decoded files: `ram`, or a folder on disk; changes no sample
 
 
 @dataclass
@@ -139,6 +147,18 @@ class Logger:
     mode: str = "auto"  # auto: online with an account, else offline; never a prompt
     group: str | None = None
     tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class DataConfig:
+    """A dataset's YAML and where its files are: what commands about data alone take."""
+
+    dataset: dict[str, Any] = MISSING
+    augment: Augment = field(default_factory=Augment)
+    protocol: Protocol = field(default_factory=Protocol)
+    training: Training = field(default_factory=Training)
+    hardware: Hardware = field(default_factory=Hardware)
+    data_dir: str | None = None
 
 
 @dataclass
@@ -168,6 +188,7 @@ class EvaluateConfig:
 
     ckpt: str = MISSING
     split: str | None = None
+    export: str | None = None  # a new folder for the predictions, as the benchmark wants them
     data_dir: str | None = None
     protocol: dict[str, Any] = field(default_factory=dict)
     pictures: int = 6
@@ -237,9 +258,9 @@ def image_size(cfg: DictConfig) -> tuple[int, int]:
 
 def num_classes(cfg: DictConfig) -> int:
     """K, from the dataset's label table."""
-    from scaseg.data.build import dataset_class
+    from scaseg.data.build import labels_of
 
-    return int(dataset_class(cfg.dataset).labels.num_classes)
+    return labels_of(plain(cfg.dataset), cfg.data_dir).num_classes
 
 
 def accumulation(batch_size: int, per_device: int | None, world_size: int) -> tuple[int, int]:
@@ -291,7 +312,9 @@ def check_least(cfg: DictConfig) -> None:
 
 
 def check_protocol(protocol: Any) -> None:
-    """Raise UserError where windows are asked for and not, or wrongly, given."""
+    """Raise UserError where windows are asked for and not, or wrongly, given, or scales are none."""
+    if not protocol.scales or min(protocol.scales) <= 0:
+        raise UserError(f"protocol.scales={protocol.scales}: at least one factor above 0; [1.0] is the image as it is")
     if protocol.mode is Mode.slide:
         if not (protocol.window and protocol.stride and len(protocol.window) == len(protocol.stride) == 2):
             raise UserError("protocol.mode=slide needs protocol.window=[h,w] and protocol.stride=[h,w]")

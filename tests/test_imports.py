@@ -74,6 +74,9 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.train",
         "scaseg.evaluate",
         "scaseg.benchmark",
+        "scaseg.prepare",
+        "scaseg.browse",
+        "scaseg.validate",
         "scaseg.data.labels",
     ],
 )

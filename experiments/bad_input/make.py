@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,19 +52,88 @@ def empty_split(root: Path) -> None:
         (root / folder).mkdir()
 
 
+def truncated_png(root: Path) -> None:
+    file = root / "trainannot/c.png"
+    file.write_bytes(file.read_bytes()[:-500])
+
+
+def rgb_mask(root: Path) -> None:
+    cv2.imwrite(str(root / "trainannot/c.png"), np.zeros((48, 64, 3), np.uint8))
+
+
+def mask_of_16_bits(root: Path) -> None:
+    cv2.imwrite(str(root / "trainannot/c.png"), np.zeros((48, 64), np.uint16))
+
+
+def list_too_long(root: Path) -> None:
+    (root / "train.txt").write_text("a\nb\nc\nd\ne\n")
+
+
+def duplicate_in_list(root: Path) -> None:
+    (root / "train.txt").write_text("a\nb\na\n")
+
+
+def two_files_for_a_name(root: Path) -> None:
+    shutil.copy(root / "train/a.jpg", root / "train/a.png")
+
+
+def half_extracted(root: Path) -> None:
+    for name in "bcd":
+        (root / f"trainannot/{name}.png").unlink()
+
+
+def several_faults(root: Path) -> None:
+    wrong_id(root)
+    truncated(root)
+    (root / "valannot/a.png").write_bytes(b"")
+
+
+def archive(root: Path) -> Path:
+    """The data as a release's archive would have them, and not yet unpacked."""
+    root = root.rename(root.with_name("CamVid"))
+    shutil.make_archive(str(root.parent / "downloads/CamVid"), "zip", root.parent, "CamVid")
+    shutil.make_archive(str(root.parent / "downloads/VOCtrainval_11-May-2012"), "tar", root.parent, "CamVid")
+    shutil.rmtree(root)
+    return root.parent / "downloads/CamVid.zip"
+
+
+def archive_cut_short(root: Path) -> None:
+    file = archive(root)
+    file.write_bytes(file.read_bytes()[:-3000])
+
+
+def archive_that_leaves(root: Path) -> None:
+    with zipfile.ZipFile(archive(root), "a") as packed:
+        packed.writestr("CamVid/../../outside.png", b"")
+
+
 def as_it_is(root: Path) -> None:
     pass
 
 
-CASES: list[tuple[str, Callable[[Path], None], str]] = [
+CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("unknown backbone", as_it_is, f"scaseg.train backbone=mit_b9 {TINY}"),
     ("unknown key", as_it_is, f"scaseg.train decoder.attnn=sca {TINY}"),
     ("wrong value", as_it_is, f"scaseg.train decoder.attn=sda {TINY}"),
     ("missing folder", as_it_is, f"scaseg.train {TINY} data_dir=nowhere"),
     ("mask with an id outside the table", wrong_id, f"scaseg.train {TINY}"),
     ("image and mask of different sizes", wrong_size, f"scaseg.train {TINY}"),
-    ("corrupt JPEG", truncated, f"scaseg.train {TINY}"),
+    ("truncated JPEG", truncated, f"scaseg.train {TINY}"),
+    ("truncated PNG", truncated_png, f"scaseg.train {TINY}"),
+    ("RGB mask", rgb_mask, f"scaseg.train {TINY}"),
+    ("16-bit mask", mask_of_16_bits, f"scaseg.train {TINY}"),
     ("empty split", empty_split, f"scaseg.train {TINY}"),
+    ("half-extracted archive", half_extracted, f"scaseg.train {TINY}"),
+    ("list naming a missing image", list_too_long, f"scaseg.train {TINY}"),
+    ("list naming an image twice", duplicate_in_list, f"scaseg.train {TINY}"),
+    ("two files for one name", two_files_for_a_name, f"scaseg.train {TINY}"),
+    ("verifying what is there", several_faults, "scaseg.prepare dataset=camvid workers=0"),
+    ("fewer images than the release has", as_it_is, "scaseg.prepare dataset=camvid workers=0"),
+    ("archive cut short", archive_cut_short, "scaseg.prepare dataset=camvid archives=downloads"),
+    ("archive that would leave the folder", archive_that_leaves, "scaseg.prepare dataset=camvid archives=downloads"),
+    ("archive of another kind of content", archive, "scaseg.prepare dataset=voc archives=downloads"),
+    ("no classes for a user's own images", as_it_is, "scaseg.train dataset=folder"),
+    ("scales that are none", as_it_is, f"scaseg.train {TINY} protocol.scales=[0.0]"),
     ("total batch that does not divide", as_it_is, f"scaseg.train {TINY} training.batch_size_per_device=3"),
     (
         "checkpoint of another architecture",

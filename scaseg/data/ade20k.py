@@ -4,10 +4,14 @@ from typing import ClassVar
 
 from scaseg.data.folder import FolderDataset, Pair, files
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.release import Archive
 
 
 class ADE20K(FolderDataset):
-    """ADEChallengeData2016/{images,annotations}/{training,validation}/NAME.{jpg,png}."""
+    """ADEChallengeData2016/{images,annotations}/{training,validation}/NAME.{jpg,png}, images/testing/NAME.jpg.
+
+    The server takes PNGs of ids 1..150, named as the images.
+    """
 
     # Ids and names: CSAILVision/sceneparsing, objectInfo150; colours: its color150.mat, as in
     # mmsegmentation 1.2.2.
@@ -46,16 +50,21 @@ class ADE20K(FolderDataset):
         raw_ids={0: IGNORE, **{raw: raw - 1 for raw in range(1, 151)}},
         ignore_colour=(0, 0, 0),
     )
-    splits: ClassVar = ("train", "val")
+    splits: ClassVar = ("train", "val", "test")
+    without_masks: ClassVar = ("test",)
+    counts: ClassVar = {"train": 20210, "val": 2000, "test": 3352}
+    archives: ClassVar = (
+        Archive("ADEChallengeData2016*.zip", {"ADEChallengeData2016/": ""}),
+        Archive("release_test*.zip", {"release_test/testing/": "images/testing/"}),
+    )
     folder: ClassVar = "ADEChallengeData2016"
     how_to_get: ClassVar = (
-        "unpack ADEChallengeData2016.zip from http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip."
+        "unpack ADEChallengeData2016.zip from http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip "
+        "(test: the images of release_test.zip, from the same place, into images/testing)."
     )
 
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's two folders."""
-        part = {"train": "training", "val": "validation"}[self.split]
-        return self.match(
-            files(self.subfolder("images", part), (".jpg",)),
-            files(self.subfolder("annotations", part), (".png",)),
-        )
+        part = {"train": "training", "val": "validation", "test": "testing"}[self.split]
+        images = files(self.subfolder("images", part), (".jpg",))
+        return self.match(images, files(self.subfolder("annotations", part), (".png",)) if self.labelled else None)

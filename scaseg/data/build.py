@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 
 _NOT_OPTIONS = ("name", "train_split", "val_split", "query_pool")
@@ -16,6 +17,13 @@ def dataset_class(cfg: Mapping[str, Any]) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"dataset._target_={cfg['_target_']}: no such class ({error})") from error
+
+
+def labels_of(cfg: Mapping[str, Any], data_dir: str | None) -> LabelTable:
+    """The dataset's classes; those of dataset=folder are the user's, so UserError where they are not right."""
+    kind = dataset_class(cfg)
+    labels: LabelTable = kind.table(data_dir, cfg) if hasattr(kind, "table") else kind.labels
+    return labels
 
 
 def build_source(cfg: Mapping[str, Any], data_dir: str | None, split: str) -> Any:

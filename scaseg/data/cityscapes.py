@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from scaseg.data.folder import FolderDataset, Pair, files
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.release import Archive, Submission
 from scaseg.errors import UserError
 
 # The labelIds that are evaluated, in the order of their trainIds; the other ids of 0..33 are ignored
@@ -25,7 +26,11 @@ _TRAIN_IDS = LabelTable(_NAMES, _COLOURS, {**{i: i for i in range(19)}, IGNORE: 
 
 
 class Cityscapes(FolderDataset):
-    """{leftImg8bit,gtFine}/{train,val}/CITY/*.png: labelIds, or labelTrainIds where only those are there."""
+    """{leftImg8bit,gtFine}/{train,val}/CITY/*.png: labelIds, or labelTrainIds where only those are there.
+
+    test has images alone: the masks that come with it are blank. The server takes a zip of PNGs of labelIds whose
+    names begin with CITY_SEQUENCE_FRAME.
+    """
 
     labels = LabelTable(
         _NAMES,
@@ -33,7 +38,14 @@ class Cityscapes(FolderDataset):
         {**dict.fromkeys(range(34), IGNORE), **{raw: train for train, raw in enumerate(EVALUATED)}},
         (0, 0, 0),
     )
-    splits: ClassVar = ("train", "val")
+    splits: ClassVar = ("train", "val", "trainval", "test")
+    without_masks: ClassVar = ("test",)
+    counts: ClassVar = {"train": 2975, "val": 500, "trainval": 3475, "test": 1525}
+    submission: ClassVar = Submission("{name}_pred_labelIds.png")
+    archives: ClassVar = (
+        Archive("leftImg8bit_trainvaltest*.zip", {"leftImg8bit/": "leftImg8bit/"}),
+        Archive("gtFine_trainvaltest*.zip", {"gtFine/": "gtFine/"}),
+    )
     folder: ClassVar = "cityscapes"
     how_to_get: ClassVar = (
         "unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
@@ -42,21 +54,30 @@ class Cityscapes(FolderDataset):
 
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's cities."""
-        images = _files_of_cities(self.subfolder("leftImg8bit", self.split), _IMAGE)
-        truth = self.subfolder("gtFine", self.split)
+        parts = ("train", "val") if self.split == "trainval" else (self.split,)
+        images = _files_of_cities([self.subfolder("leftImg8bit", part) for part in parts], _IMAGE)
+        if not self.labelled:
+            return self.match(images, None)
+        truth = [self.subfolder("gtFine", part) for part in parts]
         masks = _files_of_cities(truth, _MASKS[0])
         if not masks:
             masks = _files_of_cities(truth, _MASKS[1])
             if masks:
                 self.labels = _TRAIN_IDS
             elif images:
-                raise UserError(f"No mask *{_MASKS[0]} (or {_MASKS[1]}) under {truth}. Get it: {self.how_to_get}")
+                raise UserError(f"No mask *{_MASKS[0]} (or {_MASKS[1]}) under {truth[0]}. Get it: {self.how_to_get}")
         return self.match(images, masks)
 
+    @property
+    def submission_labels(self) -> LabelTable:
+        """That of labelIds, also where labelTrainIds were read."""
+        return type(self).labels
 
-def _files_of_cities(folder: Path, suffix: str) -> dict[str, str]:
+
+def _files_of_cities(folders: list[Path], suffix: str) -> dict[str, str]:
     return {
         name: path
+        for folder in folders
         for city in sorted(folder.iterdir())
         if city.is_dir()
         for name, path in files(city, (suffix,)).items()

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from scaseg.data.folder import FolderDataset, Pair, files
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.release import Archive, Submission
 
 # Ids that COCO reserved and never used: street sign, hat, shoe, eye glasses, plate, mirror, window, desk,
 # door, blender, hair brush (nightrome/cocostuff, labels.md, counted from 0).
@@ -11,7 +12,7 @@ UNUSED = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
 
 
 class COCOStuff164k(FolderDataset):
-    """coco_stuff164k/{images,stuffthingmaps}/{train2017,val2017}/ID.{jpg,png}."""
+    """coco_stuff164k/{images,stuffthingmaps}/{train2017,val2017}/ID.{jpg,png}, images/test2017/ID.jpg."""
 
     # Names: nightrome/cocostuff, labels.md; colours: mmsegmentation 1.2.2.
     labels = LabelTable(
@@ -57,7 +58,17 @@ class COCOStuff164k(FolderDataset):
         },
         ignore_colour=(0, 0, 0),
     )
-    splits: ClassVar = ("train", "val")
+    splits: ClassVar = ("train", "val", "test")
+    without_masks: ClassVar = ("test",)
+    counts: ClassVar = {"train": 118287, "val": 5000, "test": 40670}
+    submission: ClassVar = Submission(coco=True)
+    archives: ClassVar = (
+        *(Archive(f"{part}2017.zip", {f"{part}2017/": f"images/{part}2017/"}) for part in ("train", "val", "test")),
+        Archive(
+            "stuffthingmaps_trainval2017.zip",
+            {f"{part}2017/": f"stuffthingmaps/{part}2017/" for part in ("train", "val")},
+        ),
+    )
     folder: ClassVar = "coco_stuff164k"
     how_to_get: ClassVar = (
         "unpack train2017.zip and val2017.zip from https://cocodataset.org/#download into images/, and "
@@ -67,7 +78,5 @@ class COCOStuff164k(FolderDataset):
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's two folders."""
         part = f"{self.split}2017"
-        return self.match(
-            files(self.subfolder("images", part), (".jpg",)),
-            files(self.subfolder("stuffthingmaps", part), (".png",)),
-        )
+        images = files(self.subfolder("images", part), (".jpg",))
+        return self.match(images, files(self.subfolder("stuffthingmaps", part), (".png",)) if self.labelled else None)

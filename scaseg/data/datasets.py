@@ -66,28 +66,36 @@ class TrainSamples(Dataset[dict[str, Tensor]]):
 class EvalSamples(Dataset[dict[str, Any]]):
     """Samples as the protocol shows them: the image resized into its box, the mask at its own size.
 
-    Item: image (h, w, 3) uint8, mask (H, W) uint8, name.
+    Item: image (h, w, 3) uint8, mask (H, W) uint8, name; with scales other than 1 also `views`, the image at each.
     """
 
     def __init__(self, source: Source, protocol: Mapping[str, Any]):
         self.source = source
         self.box = protocol.get("box")
         self.size_divisor = protocol.get("size_divisor") or 1
+        self.scales = protocol.get("scales") or [1.0]
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         image, mask = self.source.read(i)
-        size = evaluation_size(mask.shape, self.box, self.size_divisor)
-        if size != mask.shape:
+        item = {"image": self._view(image, 1.0), "mask": torch.from_numpy(mask), "name": self.source.name(i)}
+        if list(self.scales) != [1.0]:
+            item["views"] = [self._view(image, scale) for scale in self.scales]
+        return item
+
+    def _view(self, image: Picture, scale: float) -> Tensor:
+        stored = image.shape[0], image.shape[1]
+        size = evaluation_size(stored, self.box, self.size_divisor, scale)
+        if size != stored:
             image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        return {"image": torch.from_numpy(image), "mask": torch.from_numpy(mask), "name": self.source.name(i)}
+        return torch.from_numpy(image)
 
 
-def evaluation_size(size: Size, box: Sequence[int] | None, size_divisor: int = 1) -> Size:
-    """Size (H, W) of a picture in the box (long, short), aspect kept, sides rounded up to the divisor."""
-    ratio = box_ratio(size, box)
+def evaluation_size(size: Size, box: Sequence[int] | None, size_divisor: int = 1, scale: float = 1.0) -> Size:
+    """Size (H, W) of a picture in `scale` x box (long, short), aspect kept, sides rounded up to the divisor."""
+    ratio = box_ratio(size, box) * scale
     height, width = (-(-int(side * ratio + 0.5) // size_divisor) * size_divisor for side in size)
     return height, width
 
@@ -99,12 +107,23 @@ def collate_train(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def collate_eval(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """As collate_train where all sizes are equal, else lists of (3, h, w) and of (H, W); and the names."""
-    names = [s["name"] for s in samples]
+    """As collate_train where all sizes are equal, else lists of (3, h, w) and of (H, W); and the names.
+
+    `views`, where there are any: a list over scales of (B, 3, h, w), else over samples of lists of (3, h, w).
+    """
+    batch: dict[str, Any] = {"name": [s["name"] for s in samples]}
+    several = "views" in samples[0]
     if len({(s["image"].shape, s["mask"].shape) for s in samples}) == 1:
-        return {**collate_train(samples), "name": names}
-    images = [s["image"].permute(2, 0, 1) for s in samples]
-    return {"image": images, "mask": [s["mask"] for s in samples], "name": names}
+        batch |= collate_train(samples)
+        if several:
+            scales = zip(*(s["views"] for s in samples), strict=True)
+            batch["views"] = [torch.stack(scale).permute(0, 3, 1, 2) for scale in scales]
+        return batch
+    batch["image"] = [s["image"].permute(2, 0, 1) for s in samples]
+    batch["mask"] = [s["mask"] for s in samples]
+    if several:
+        batch["views"] = [[view.permute(2, 0, 1) for view in s["views"]] for s in samples]
+    return batch
 
 
 def start_worker(worker: int) -> None:

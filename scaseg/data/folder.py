@@ -4,15 +4,19 @@ import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.labels import IGNORE, LabelTable, Mask
+from scaseg.data.release import Archive, Submission
 from scaseg.errors import UserError
+
+if TYPE_CHECKING:
+    from scaseg.data.cache import Cache
 
 Picture = npt.NDArray[np.uint8]
 
@@ -22,11 +26,11 @@ _REDUCED = {2: 16, 4: 32, 8: 64}  # cv2's IMREAD_REDUCED_GRAYSCALE_n, with the R
 
 
 class Pair(NamedTuple):
-    """An image and its mask. `name` is the sample's name in lists and in results."""
+    """An image and its mask, None in a split without. `name` is the sample's name in lists and in results."""
 
     name: str
     image: str
-    mask: str
+    mask: str | None
 
 
 class FolderDataset:
@@ -35,10 +39,16 @@ class FolderDataset:
     `data_dir` is the official folder itself; null means `data/<folder>`, relative to where the program runs.
     """
 
+    cache: "Cache | None" = None  # set by who reads the same files many times
+
     labels: LabelTable  # an instance may have a table of its own (Cityscapes' trainIds)
     splits: ClassVar[tuple[str, ...]]
     folder: ClassVar[str]
     how_to_get: ClassVar[str]
+    without_masks: ClassVar[tuple[str, ...]] = ()  # splits whose masks the benchmark keeps to itself
+    submission: ClassVar[Submission] = Submission()
+    archives: ClassVar[tuple[Archive, ...]] = ()
+    counts: ClassVar[Mapping[str, int]] = {}  # pairs of each split of the whole release
 
     def __init__(self, data_dir: str | Path | None = None, split: str = "train"):
         if split not in self.splits:
@@ -62,15 +72,18 @@ class FolderDataset:
         return self.pairs[i].name
 
     def read(self, i: int, ratio: Callable[[tuple[int, int]], float] | None = None) -> tuple[Picture, Mask]:
-        """Sample i: image (H, W, 3) uint8 RGB, mask (H, W) uint8 train ids.
+        """Sample i: image (H, W, 3) uint8 RGB, mask (H, W) uint8 train ids, all IGNORE in a split without masks.
 
         `ratio`, from (H, W), is what the caller will resize the image by: a JPEG may then come decoded at
         1/2, 1/4 or 1/8 of its size, but never below what it will be resized to.
         """
         _, image_file, mask_file = self.pairs[i]
-        raw = read_mask(mask_file)
-        reduce = 1 if ratio is None or image_file.endswith(".png") else _reduction(ratio(raw.shape))
-        image = read_image(image_file, reduce)
+        if mask_file is None:
+            image = self._image(image_file)
+            return image, np.full(image.shape[:2], IGNORE, np.uint8)
+        raw = read_mask(mask_file) if self.cache is None else self.cache.get(mask_file, read_mask)
+        reduce = 1 if ratio is None else self.reduction(image_file, ratio(raw.shape))
+        image = self._image(image_file, reduce)
         if image.shape[:2] != tuple(-(-side // reduce) for side in raw.shape):
             raise UserError(
                 f"Image and mask differ in size: {image_file} is {_size(read_image(image_file))}, "
@@ -78,6 +91,36 @@ class FolderDataset:
                 "Pair the right files, or make them again from the original data."
             )
         return image, self.labels.encode(raw, mask_file)
+
+    @staticmethod
+    def reduction(path: str, ratio: float) -> int:
+        """1, 2, 4 or 8: an image that will be resized by `ratio` may be decoded at that fraction of its size."""
+        if path.lower().endswith(".png"):
+            return 1
+        return next(k for k in (8, 4, 2, 1) if k == 1 or ratio * k <= 1)
+
+    def truth(self, i: int) -> Mask:
+        """The mask of sample i alone; where there is none, IGNORE at the image's size, which its header tells."""
+        pair = self.pairs[i]
+        if pair.mask is not None:
+            return self.labels.encode(read_mask(pair.mask), pair.mask)
+        with Image.open(pair.image) as image:
+            return np.full(image.size[::-1], IGNORE, np.uint8)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether this split has masks."""
+        return self.split not in self.without_masks
+
+    @property
+    def submission_labels(self) -> LabelTable:
+        """The table whose ids the benchmark wants back."""
+        return self.labels
+
+    def _image(self, path: str, reduce: int = 1) -> Picture:
+        if self.cache is None:
+            return read_image(path, reduce)
+        return self.cache.get(path, read_image, reduce)
 
     def subfolder(self, *parts: str) -> Path:
         """A folder of the official layout, which must be there."""
@@ -103,21 +146,25 @@ class FolderDataset:
     def match(
         self,
         images: Mapping[str, str],
-        masks: Mapping[str, str],
+        masks: Mapping[str, str] | None,
         names: Sequence[str] | None = None,
     ) -> list[Pair]:
-        """Pair files by name: those listed, else all that are there. Nothing may be left over or missing."""
-        wanted = sorted(images.keys() | masks.keys()) if names is None else names
-        for kind, there in ("image", images), ("mask", masks):
+        """Pair files by name: those listed, else all that are there. Nothing may be left over or missing.
+
+        masks: None for a split without.
+        """
+        wanted = sorted(images.keys() | (masks or {}).keys()) if names is None else names
+        for kind, there in ("image", images), ("mask", images if masks is None else masks):
             missing = [name for name in wanted if name not in there]
             if missing:
                 raise UserError(
                     f"{self.folder} in {self.root.absolute()}, split {self.split}: no {kind} for {missing[0]}"
-                    + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+                    + (f" and {len(missing) - 1} more of {len(wanted)}" if len(missing) > 1 else "")
                     + f". Put the {kind} there, or take the name out"
                     + (" of the list." if names is not None else ": delete the file without a partner.")
+                    + (" Many at once: an archive may be unpacked in part." if len(missing) > 1 else "")
                 )
-        return [Pair(name, images[name], masks[name]) for name in wanted]
+        return [Pair(name, images[name], None if masks is None else masks[name]) for name in wanted]
 
 
 def read_list(path: Path) -> list[str]:
@@ -177,10 +224,6 @@ def read_mask(path: str) -> Mask:
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path) from error
     return mask // {2: 85, 4: 17}[depth] if colour_type == 0 and depth in (2, 4) else mask
-
-
-def _reduction(ratio: float) -> int:
-    return next(k for k in (8, 4, 2, 1) if k == 1 or ratio * k <= 1)
 
 
 def _bytes(path: str) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scaseg.data.folder import Picture
 from scaseg.data.labels import LabelTable, Mask, colours, names
+from scaseg.data.release import Submission
 from scaseg.errors import UserError
 
 SKY, WATER, GROUND, WALL, DISC, BOX, TRIANGLE, POLE = range(8)
@@ -29,6 +30,9 @@ class Shapes:
         raw_ids={i: i for i in range(8)},
     )
     splits: ClassVar = tuple(_LENGTHS)
+    labelled: ClassVar = True
+    submission: ClassVar = Submission()
+    submission_labels: ClassVar = labels
 
     def __init__(
         self,
@@ -58,6 +62,10 @@ class Shapes:
         if not 0 <= i < self.length:
             raise IndexError(i)
         return _Scene(np.random.default_rng((self.seed, self.splits.index(self.split), i)), self.size).paint()
+
+    def truth(self, i: int) -> Mask:
+        """The mask of sample i."""
+        return self.read(i)[1]
 
 
 class _Scene:

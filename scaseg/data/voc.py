@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from scaseg.data.folder import FolderDataset, Pair, files
 from scaseg.data.labels import IGNORE, LabelTable, names
+from scaseg.data.release import Archive, Submission
 
 
 class VOC(FolderDataset):
@@ -27,15 +28,33 @@ class VOC(FolderDataset):
         raw_ids={**{i: i for i in range(21)}, 255: IGNORE},
         ignore_colour=(224, 224, 192),
     )
-    splits: ClassVar = ("train", "val", "trainval", "train_aug")
+    splits: ClassVar = ("train", "val", "trainval", "train_aug", "test")
+    without_masks: ClassVar = ("test",)
+    counts: ClassVar = {"train": 1464, "val": 1449, "trainval": 2913, "train_aug": 10582, "test": 1456}
     folder: ClassVar = "VOCdevkit/VOC2012"
     how_to_get: ClassVar = (
         "unpack VOCtrainval_11-May-2012.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ "
-        "(train_aug also wants SegmentationClassAug and trainaug.txt, made from SBD)."
+        "(train_aug also wants SegmentationClassAug and trainaug.txt, made from SBD; test VOC2012test.tar)."
+    )
+    # comp6: outside data (ImageNet) in training; comp5 would be VOC alone. The server takes a tar.gz of results/.
+    submission: ClassVar = Submission(
+        "results/VOC2012/Segmentation/comp6_{split}_cls/{name}.png", palette=True, archive="gztar"
+    )
+    _TREE: ClassVar = {
+        f"VOCdevkit/VOC2012/{part}/": f"{part}/"
+        for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
+    }
+    archives: ClassVar = (
+        Archive("VOCtrainval*.tar", _TREE),
+        Archive("VOC2012test*.tar", _TREE),
+        Archive("SegmentationClassAug*.zip", {"SegmentationClassAug/": "SegmentationClassAug/"}),
     )
 
     def find_pairs(self) -> list[Pair]:
         """The pairs that the split's list names."""
+        if not self.labelled:
+            images = files(self.subfolder("JPEGImages"), (".jpg",))
+            return self.match(images, None, self.read_list(f"ImageSets/Segmentation/{self.split}.txt"))
         augmented = self.split == "train_aug"
         images = files(self.subfolder("JPEGImages"), (".jpg",))
         masks = files(self.subfolder("SegmentationClassAug" if augmented else "SegmentationClass"), (".png",))

@@ -1,6 +1,5 @@
 """Images a second of the training pipeline, step by step, beside mmsegmentation's pipeline for the same steps."""
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -16,11 +15,10 @@ from scaseg.complexity.latency import Spread, interleaved
 from scaseg.config import plain
 from scaseg.data.build import build_source
 from scaseg.data.datasets import CounterBatches, TrainSamples, collate_train, start_worker
-from scaseg.data.folder import FolderDataset, read_image, read_mask
+from scaseg.data.folder import FolderDataset
+from scaseg.suites.loader_steps import BLOCK, cached, rate, shares, timed
 from scaseg.suites.peers import mmseg_transforms
 from scaseg.suites.row import Row
-
-BLOCK = 32  # images in one round
 
 
 def rows(cfg: DictConfig) -> list[Row]:
@@ -44,19 +42,22 @@ def rows(cfg: DictConfig) -> list[Row]:
         for _ in range(2):
             ours()
         result.append(
-            Row(f"{name}: training pipeline, one core", "images/s", _rate([_timed(ours) for _ in range(cfg.rounds)]))
+            Row(
+                f"{name}: training pipeline, one core",
+                "images/s",
+                rate(Spread.of([timed(ours) for _ in range(cfg.rounds)])),
+            )
         )
     else:
         pair = interleaved(partial(_block, peer, images, [0]), ours, device, 1, cfg.rounds)
         result += [
-            Row(f"{name}: training pipeline, one core", "images/s", _rate_of(pair.b)),
-            Row(f"{name}: mmsegmentation's pipeline with normalisation, same steps", "images/s", _rate_of(pair.a)),
+            Row(f"{name}: training pipeline, one core", "images/s", rate(pair.b)),
+            Row(f"{name}: mmsegmentation's pipeline with normalisation, same steps", "images/s", rate(pair.a)),
             Row(f"{name}: ours / mmsegmentation's, images/s", "x", pair.ratio, "at least 2.5; aim 4"),
         ]
     if isinstance(source, FolderDataset):
-        for what, call in _steps(source).items():
-            rounds = [_timed(partial(_block, call, images, [0])) for _ in range(cfg.rounds)]
-            result.append(Row(f"{name}: {what} alone, one core", "images/s", _rate(rounds)))
+        result += shares(name, samples, source, cfg.rounds)
+        result += cached(name, samples, source, cfg.rounds)
     result.append(Row(f"{name}: loader with 2 workers", "images/s", _workers(samples, cfg.rounds)))
     return result
 
@@ -73,14 +74,7 @@ def _workers(samples: TrainSamples, rounds: int) -> Spread:
             next(stream)
 
     block()
-    return _rate([_timed(block) for _ in range(rounds)])
-
-
-def _steps(source: FolderDataset) -> dict[str, Callable[[int], Any]]:
-    return {
-        "decoding the image": lambda i: read_image(source.pairs[i].image),
-        "decoding the mask": lambda i: read_mask(source.pairs[i].mask),
-    }
+    return rate(Spread.of([timed(block) for _ in range(rounds)]))
 
 
 def _mmseg(source: FolderDataset, augment: Mapping[str, Any]) -> Callable[[int], Any] | None:
@@ -124,17 +118,3 @@ def _block(call: Callable[[int], Any], images: int, first: list[int]) -> None:
     for i in range(first[0], first[0] + BLOCK):
         call(i % images)
     first[0] += BLOCK
-
-
-def _timed(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _rate(seconds: list[float]) -> Spread:
-    return Spread.of([BLOCK / s for s in seconds])
-
-
-def _rate_of(seconds: Spread) -> Spread:
-    return Spread(BLOCK / seconds.median, BLOCK / seconds.upper, BLOCK / seconds.lower, seconds.rounds)

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from scaseg.config import accumulation
+from scaseg.data.cache import Cache
 from scaseg.data.datasets import (
     CounterBatches,
     EvalSamples,
@@ -21,6 +22,7 @@ from scaseg.data.datasets import (
     collate_train,
     start_worker,
 )
+from scaseg.data.folder import FolderDataset
 from scaseg.errors import UserError
 
 
@@ -64,6 +66,11 @@ class SegmentationData(LightningDataModule):
         self.config = config
         self.train_source = train
         self.val_source = val
+        if config["hardware"]["cache"] is not None:
+            cache = Cache(config["hardware"]["cache"])
+            for source in (train, val):
+                if isinstance(source, FolderDataset):
+                    source.cache = cache
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None and self.train_source is not None

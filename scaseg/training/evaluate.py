@@ -8,12 +8,14 @@ from typing import Any
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
+from lightning.pytorch import Callback
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.config import Protocol, check_protocol, plain
 from scaseg.data.build import build_source
 from scaseg.errors import UserError
+from scaseg.evaluation.submission import Export
 from scaseg.metrics import table
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
@@ -21,6 +23,7 @@ from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
 from scaseg.training.results import describe, git_commit, write_json
+from scaseg.training.submission import ExportPredictions
 from scaseg.training.task import SegmentationTask
 from scaseg.training.trainer import build_trainer
 
@@ -50,7 +53,10 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
             f"{path} knows the classes {', '.join(checkpoint['scaseg']['classes'])}, the dataset has"
             f" {', '.join(source.labels.names)}"
         )
+    if not source.labelled and options["export"] is None:
+        raise UserError(f"split={split} has no masks to compare with: export=FOLDER writes what the benchmark compares")
     folder = _output_folder(path, split, config["protocol"], options["output"])
+    export = None if options["export"] is None else Export(Path(options["export"]), source)
 
     task = SegmentationTask(config, source.labels)
     check_architecture(config, checkpoint, task.state_dict())
@@ -58,26 +64,32 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     journal = Journal(1)
     names = [source.name(i) for i in range(len(source))]
     pictures = Pictures(folder, source.labels, spread(names, options["pictures"]))
-    trainer = build_trainer(
-        hardware, config["training"]["precision"], [journal, pictures, EvaluationLine()], logger=False
-    )
+    callbacks: list[Callback] = [journal, pictures, EvaluationLine()]
+    if export is not None:
+        callbacks.append(ExportPredictions(export, journal))
+    trainer = build_trainer(hardware, config["training"]["precision"], callbacks, logger=False)
     trainer.validate(task, SegmentationData(config, None, source), verbose=False)
-    assert journal.scores is not None
+    scores = journal.scores if source.labelled else None
     result = {
         "status": "done",
         "checkpoint": str(path),
         "step": checkpoint["global_step"],
-        **describe(config, task.model, source.labels, journal.scores, commit),
+        **describe(config, task.model, source.labels, scores, commit),
         "split": split,
+        "images": len(source),
+        "export": None if export is None else str(export.archive),
         "world_size": trainer.world_size,
     }
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "result.json", result)
-        print(table(journal.scores, source.labels.names))
+        if scores is not None:
+            print(table(scores, source.labels.names))
         print(f"protocol: {described(config['protocol'])}, {split}, {len(source)} images")
         if pictures.path:
             print(f"pictures: {pictures.path}")
+        if export is not None:
+            print(f"export:   {export.archive}, read back and sound")
         print(f"result:   {folder / 'result.json'}")
     return result
 
@@ -85,6 +97,10 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
 def described(protocol: dict[str, Any]) -> str:
     """The protocol in words."""
     size = f"in a box of {protocol['box']}" if protocol["box"] else "at the image's own size"
+    if list(protocol["scales"]) != [1.0]:
+        size += f", scales {protocol['scales']}"
+    if protocol["flip"]:
+        size += ", flipped too"
     if protocol["mode"] == "slide":
         return f"windows {protocol['window']}, stride {protocol['stride']}, {size}"
     return f"whole image {size}"

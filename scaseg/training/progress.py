@@ -14,7 +14,7 @@ LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 class ProgressLine(Callback):
-    """Step, loss, images a second, time left and the last mIoU, on standard error."""
+    """Step, loss, share of the time spent waiting for data, time left and the last mIoU, on standard error."""
 
     def __init__(self, max_steps: int) -> None:
         self.max_steps = max_steps
@@ -27,19 +27,25 @@ class ProgressLine(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start_step = trainer.global_step
         self._start = self._last_line = self._last_draw = time.perf_counter()
+        self._batch_end = self._start
+        self._waited = 0.0
         self._bar, self._task = self._open("training", self.max_steps, trainer.is_global_zero)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._waited += time.perf_counter() - self._batch_end
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        now = time.perf_counter()
+        now = self._batch_end = time.perf_counter()
         if not trainer.is_global_zero or now - self._last_draw < 0.2:  # reading the loss waits for the device
             return
         self._last_draw = now
         loss = float(outputs["loss"].detach()) * trainer.accumulate_grad_batches
         self.loss = loss if self.loss != self.loss else 0.9 * self.loss + 0.1 * loss
         step = trainer.global_step
-        text = f"loss {self.loss:.3f}  {self._left(step, now)} left{self.best}"
+        wait = 100 * self._waited / max(now - self._start, 1e-9)
+        text = f"loss {self.loss:.3f}  waiting for data {wait:.0f} %  {self._left(step, now)} left{self.best}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, note=text)
         elif now - self._last_line >= LINE_EVERY:
@@ -54,6 +60,7 @@ class ProgressLine(Callback):
         return str(timedelta(seconds=round(seconds)))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._batch_end = time.perf_counter()
         value = float(trainer.callback_metrics["val/mIoU"])
         self.best = f"  val mIoU {value:.2f}"
         if trainer.is_global_zero:

@@ -18,22 +18,32 @@ PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumen
 
 
 def describe(
-    config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores, commit: str | None
+    config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores | None, commit: str | None
 ) -> dict[str, Any]:
     """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
 
+    figures: None for a split without masks.
     commit: of the code as it was when the program started, for a checkout may move on meanwhile.
     """
     encoder = sum(p.numel() for p in model.encoder.parameters())
     decoder = sum(p.numel() for p in model.decoder.parameters())
-    per_class = {
-        name: {
-            "iou": None if i in figures.absent else figures.iou[i],
-            "accuracy": None if i in figures.absent else figures.accuracy[i],
-            "pixels": figures.pixels[i],
+    if figures is None:
+        scores: dict[str, Any] = dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
+    else:
+        scores = {
+            "mIoU": figures.mean_iou,
+            "pixel_accuracy": figures.pixel_accuracy,
+            "mean_accuracy": figures.mean_accuracy,
+            "per_class": {
+                name: {
+                    "iou": None if i in figures.absent else figures.iou[i],
+                    "accuracy": None if i in figures.absent else figures.accuracy[i],
+                    "pixels": figures.pixels[i],
+                }
+                for i, name in enumerate(labels.names)
+            },
+            "absent": [labels.names[i] for i in figures.absent],
         }
-        for i, name in enumerate(labels.names)
-    }
     on_gpu = torch.cuda.is_available()
     return {
         "dataset": config["dataset"]["name"],
@@ -42,11 +52,7 @@ def describe(
         "seed": config["seed"],
         "config": config,
         "protocol": config["protocol"],
-        "mIoU": figures.mean_iou,
-        "pixel_accuracy": figures.pixel_accuracy,
-        "mean_accuracy": figures.mean_accuracy,
-        "per_class": per_class,
-        "absent": [labels.names[i] for i in figures.absent],
+        **scores,
         "encoder_params": encoder,
         "decoder_params": decoder,
         "params": encoder + decoder,

@@ -58,8 +58,15 @@ class SegmentationTask(LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> list[Tensor]:  # type: ignore[override]
         """Labels of each image at its mask's own size."""
         predictions: list[Tensor] = []
-        for images, masks in _same_size(batch["image"], batch["mask"]):
-            predicted = predict_labels(self.model, images, (masks.shape[1], masks.shape[2]), *self._windows())
+        for views, masks in _same_size(batch):
+            predicted = predict_labels(
+                self.model,
+                views,
+                (masks.shape[1], masks.shape[2]),
+                *self._windows(),
+                window_batch_size=self.config["hardware"]["window_batch_size"],
+                flip=self.config["protocol"]["flip"],
+            )
             self.confusion.update(predicted, masks)
             predictions.extend(predicted)
         return predictions
@@ -101,7 +108,10 @@ class SegmentationTask(LightningModule):
         check_architecture(self.config, checkpoint, self.state_dict())
 
 
-def _same_size(images: Any, masks: Any) -> list[tuple[Tensor, Tensor]]:
-    if isinstance(images, Tensor) and isinstance(masks, Tensor):
-        return [(images, masks)]
-    return [(image[None], mask[None]) for image, mask in zip(images, masks, strict=True)]
+def _same_size(batch: dict[str, Any]) -> list[tuple[list[Tensor], Tensor]]:
+    """Parts of a batch whose images are of one size: their views, one a scale, and their masks."""
+    images, masks = batch["image"], batch["mask"]
+    if isinstance(images, Tensor):
+        return [(batch.get("views") or [images], masks)]
+    views = batch.get("views") or [[image] for image in images]
+    return [([view[None] for view in each], mask[None]) for each, mask in zip(views, masks, strict=True)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scaseg.evaluation import inference
+from scaseg.evaluation import rows
 from scaseg.evaluation.inference import labels_at, predict_labels, slide, windows
 
 sides = st.integers(1, 40)
@@ -38,14 +38,14 @@ def test_labels_are_those_of_resizing_all_logits(
 
 @settings(max_examples=20, deadline=None)
 @given(sides, sides, st.integers(1, 120), st.integers(1, 7))
-def test_bands_change_nothing(h: int, w: int, height: int, rows: int) -> None:
+def test_bands_change_nothing(h: int, w: int, height: int, count: int) -> None:
     logits = torch.randn(2, 5, h, w)
     whole = labels_at(logits, (height, 33))
-    before, inference.BAND_BYTES = inference.BAND_BYTES, 4 * 2 * 5 * 33 * rows
+    before, rows.BAND_BYTES = rows.BAND_BYTES, 4 * 2 * 5 * 33 * count
     try:
         banded = labels_at(logits, (height, 33))
     finally:
-        inference.BAND_BYTES = before
+        rows.BAND_BYTES = before
     assert torch.equal(whole, banded)
 
 
@@ -67,7 +67,7 @@ def test_memory_stays_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
                 largest = max(largest, out.numel() * out.element_size())
             return out
 
-    monkeypatch.setattr(inference, "BAND_BYTES", 2**20)
+    monkeypatch.setattr(rows, "BAND_BYTES", 2**20)
     logits = torch.randn(1, 150, 16, 16)
     with Watch():
         labels_at(logits, (512, 512))
@@ -97,9 +97,9 @@ def reading(images: Tensor, window: tuple[int, int], stride: tuple[int, int]) ->
     """Sliding windows as mmsegmentation words them: a grid of ceil((size - window) / stride) + 1 a side."""
     height, width = images.shape[2:]
     total, count = torch.zeros(images.shape[0], 6, height, width), torch.zeros(height, width)
-    rows = max(height - window[0] + stride[0] - 1, 0) // stride[0] + 1
+    lines = max(height - window[0] + stride[0] - 1, 0) // stride[0] + 1
     columns = max(width - window[1] + stride[1] - 1, 0) // stride[1] + 1
-    for row in range(rows):
+    for row in range(lines):
         for column in range(columns):
             bottom = min(row * stride[0] + window[0], height)
             right = min(column * stride[1] + window[1], width)

@@ -146,6 +146,8 @@ def test_sliding_windows_are_an_evaluation_option(done: tuple[Path, dict[str, An
         "size_divisor": 1,
         "window": [32, 32],
         "stride": [32, 16],
+        "scales": [1.0],
+        "flip": False,
     }
     assert several["mIoU"] != whole["mIoU"]
     assert several["config"]["protocol"] == several["protocol"]

@@ -1,0 +1,59 @@
+"""python -m scaseg.browse: a look at the data as training sees it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from scaseg.commands import command
+from scaseg.config import DataConfig, plain
+
+
+@dataclass
+class BrowseConfig(DataConfig):
+    """What python -m scaseg.browse takes."""
+
+    split: str | None = None  # null: the dataset's train_split
+    samples: int = 12
+    histogram_images: int | None = 1000  # masks counted, spread over the split; null: all
+    seed: int = 0
+    output: str = "browse"
+
+
+ConfigStore.instance().store(name="browse_schema", node=BrowseConfig)
+
+
+@command("browse")
+def main(cfg: DictConfig) -> None:
+    """Write OUTPUT/DATASET_SPLIT_samples.png and .../DATASET_SPLIT_classes.png; those of that name are replaced."""
+    from scaseg.errors import UserError
+
+    if cfg.samples < 1 or (cfg.histogram_images is not None and cfg.histogram_images < 1):
+        raise UserError(f"samples={cfg.samples}, histogram_images={cfg.histogram_images}: at least 1 each")
+    from scaseg.data.build import build_source
+
+    split = cfg.split or cfg.dataset.train_split
+    source = build_source(plain(cfg.dataset), cfg.data_dir, split)
+    from scaseg.data import browse
+    from scaseg.data.datasets import TrainSamples
+    from scaseg.data.draw import write_png
+    from scaseg.prepare import progress
+
+    folder, name = Path(cfg.output), f"{cfg.dataset.name}_{split}"
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet = browse.contact_sheet(TrainSamples(source, plain(cfg.augment), cfg.seed), cfg.samples)
+    write_png(folder / f"{name}_samples.png", sheet)
+    print(folder / f"{name}_samples.png")
+    if source.labelled:
+        pixels = browse.pixels_of(source, cfg.histogram_images, progress("counting pixels"))
+        counted = min(len(source), cfg.histogram_images or len(source))
+        title = (
+            f"{cfg.dataset.name} {split}: share of the labelled pixels, {counted} of {len(source)} images, log scale"
+        )
+        write_png(folder / f"{name}_classes.png", browse.histogram(pixels, source.labels, title))
+        print(folder / f"{name}_classes.png")
+
+
+if __name__ == "__main__":
+    main()

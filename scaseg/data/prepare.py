@@ -1,0 +1,87 @@
+"""From a folder of official archives to a verified dataset."""
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scaseg.data.archives import unpack
+from scaseg.data.build import build_source, dataset_class
+from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.verify import Verified, check_counts, check_faults, same_images, union, verify
+from scaseg.errors import UserError
+
+Progress = Callable[[str], Callable[[int, int], None]]  # a title -> a report of (done, total)
+REQUIRED = ("train", "val")
+
+
+def unpack_all(cfg: Mapping[str, Any], archives: Path, folder: Path, progress: Progress) -> list[str]:
+    """Unpack whatever archives of the dataset lie in `archives`; returns a line about each."""
+    kind = dataset_class(cfg)
+    known = getattr(kind, "archives", ())
+    if not known:
+        raise UserError(f"dataset={cfg['name']} has no official archives: leave archives out to verify the folder")
+    if not archives.is_dir():
+        raise UserError(f"archives={archives}: no such folder")
+    there = sorted(path for path in archives.iterdir() if path.is_file())
+    found = [(path, each) for each in known for path in there if fnmatch.fnmatch(path.name, each.name)]
+    if not found:
+        raise UserError(
+            f"archives={archives} holds none of {', '.join(each.name for each in known)}. Get them: {kind.how_to_get}"
+        )
+    lines = []
+    for path, each in found:
+        new, kept = unpack(path, each.places, folder, progress(f"unpacking {path.name}"))
+        lines.append(f"{path.name}: {new} files unpacked" + (f", {kept} were there" if kept else ""))
+    return lines
+
+
+def verify_all(
+    cfg: Mapping[str, Any], folder: Path, subset: bool, workers: int, progress: Progress
+) -> tuple[list[Verified], list[str]]:
+    """Verify every split that is there; train and val must be. Returns them, and lines about what is odd.
+
+    UserError for faulty pairs and, without `subset`, for splits that are not whole.
+    """
+    kind = dataset_class(cfg)
+    if not issubclass(kind, FolderDataset):
+        raise UserError(f"dataset={cfg['name']} has no files to prepare")
+    if cfg["name"] == "voc":
+        _list_of_trainaug(folder)
+    found: list[Verified] = []
+    odd: list[str] = []
+    opened: set[Pair] = set()
+    for split in kind.splits:
+        try:
+            source = build_source(cfg, str(folder), split)
+        except UserError as error:
+            if split in REQUIRED:
+                raise
+            odd.append(f"{split}: not there ({str(error).split('. ')[0]})")
+            continue
+        if opened.issuperset(source.pairs):
+            found.append(union(source))
+            continue
+        found.append(verify(source, workers, progress(f"verifying {split}")))
+        opened.update(source.pairs)
+    check_faults(found)
+    if not subset:
+        check_counts(found, dict(kind.counts), folder)
+    same = same_images(found)
+    odd += [f"the same image twice: {line}" for line in same[:5]]
+    if len(same) > 5:
+        odd.append(f"and {len(same) - 5} more images twice")
+    return found, odd
+
+
+def _list_of_trainaug(folder: Path) -> None:
+    """train_aug is every mask of SegmentationClassAug, VOC's and SBD's, but those of val: its list, if it lacks."""
+    lists, masks = folder / "ImageSets/Segmentation", folder / "SegmentationClassAug"
+    if not masks.is_dir() or not (lists / "val.txt").is_file():
+        return
+    if not any((lists / name).exists() for name in ("trainaug.txt", "train_aug.txt")):
+        val = set((lists / "val.txt").read_text().split())
+        names = [name for name in files(masks, (".png",)) if name not in val]
+        beside = lists / "trainaug.txt.part"
+        beside.write_text("".join(f"{name}\n" for name in names))
+        beside.replace(lists / "trainaug.txt")

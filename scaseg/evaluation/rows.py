@@ -1,0 +1,127 @@
+"""Full-size logits that never exist at once: each map below yields the rows of a band on demand.
+
+A map has a `shape` (B, K, H, W) and `rows(start, stop)` -> float32 (B, K, stop - start, W). What is held are the
+model's own logits, at its stride; what is resized, averaged over windows or over views is one band.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BAND_BYTES = 64 * 2**20  # float32 logits of one band
+Shape = tuple[int, int, int, int]
+
+
+class Rows(Protocol):
+    """What every map offers."""
+
+    @property
+    def shape(self) -> Shape: ...
+    def rows(self, start: int, stop: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """Logits (B, K, H, W) as a model gave them."""
+
+    logits: Tensor
+
+    @property
+    def shape(self) -> Shape:
+        batch, classes, height, width = self.logits.shape
+        return batch, classes, height, width
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        return self.logits[:, :, start:stop].float()
+
+
+@dataclass(frozen=True)
+class Resized:
+    """Another map, bilinearly at `size` (H, W), pixel centres at (i + 0.5) * scale (align_corners=False)."""
+
+    source: Rows
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> Shape:
+        return *self.source.shape[:2], *self.size
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        source, (height, width) = self.source.shape[2], self.size
+        position = (torch.arange(start, stop) + 0.5) * (source / height) - 0.5
+        position = position.clamp(min=0)
+        above = position.long().clamp(max=source - 1)
+        below = (above + 1).clamp(max=source - 1)
+        first, last = int(above[0]), int(below[-1]) + 1
+        part = self.source.rows(first, last)
+        if part.shape[3] != width:
+            part = F.interpolate(part, size=(last - first, width), mode="bilinear")
+        if source == height:
+            return part[:, :, : stop - start]
+        share = (position - above).view(1, 1, -1, 1).to(part.device)
+        upper = part.index_select(2, (above - first).to(part.device))
+        return upper.lerp_(part.index_select(2, (below - first).to(part.device)), share)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The mean over overlapping windows: `corners` (top, left) and, for each, a map of the window's size."""
+
+    size: tuple[int, int]
+    corners: Sequence[tuple[int, int]]
+    parts: Sequence[Rows]
+
+    @property
+    def shape(self) -> Shape:
+        return *self.parts[0].shape[:2], *self.size
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        total: Tensor | None = None
+        seen = torch.zeros(stop - start, self.size[1])
+        for (y, x), part in zip(self.corners, self.parts, strict=True):
+            height, width = part.shape[2:]
+            top, bottom = max(start, y), min(stop, y + height)
+            if top >= bottom:
+                continue
+            rows = part.rows(top - y, bottom - y)
+            if total is None:
+                total = rows.new_zeros(*rows.shape[:2], stop - start, self.size[1])
+            total[:, :, top - start : bottom - start, x : x + width] += rows
+            seen[top - start : bottom - start, x : x + width] += 1
+        assert total is not None
+        return total.div_(seen.to(total.device))
+
+
+@dataclass(frozen=True)
+class Views:
+    """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped."""
+
+    views: Sequence[tuple[Rows, bool]]
+
+    @property
+    def shape(self) -> Shape:
+        return self.views[0][0].shape
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        total: Tensor | None = None
+        for source, flipped in self.views:
+            part = source.rows(start, stop).softmax(1)
+            part = part.flip(3) if flipped else part
+            total = part if total is None else total.add_(part)
+        assert total is not None
+        return total.div_(len(self.views))
+
+
+def best_class(source: Rows) -> Tensor:
+    """Argmax over classes -> (B, H, W), uint8 where K allows, band by band."""
+    batch, classes, height, width = source.shape
+    rows = max(1, BAND_BYTES // (4 * batch * classes * width))
+    bands = [
+        source.rows(start, min(height, start + rows)).argmax(1).to(torch.uint8 if classes <= 256 else torch.int64)
+        for start in range(0, height, rows)
+    ]
+    return torch.cat(bands, 1)

@@ -1,0 +1,123 @@
+"""python -m scaseg.prepare: from official archives to a verified dataset."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from scaseg.commands import command
+from scaseg.config import DataConfig, plain
+
+if TYPE_CHECKING:
+    from scaseg.data.verify import Verified
+
+
+@dataclass
+class PrepareConfig(DataConfig):
+    """What python -m scaseg.prepare takes."""
+
+    archives: str | None = None  # the folder with the downloads; null: verify what is there
+    subset: bool = False  # fewer images than the release has are no error
+    workers: int | None = None  # processes; null: one a core
+
+
+ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
+
+
+def prepare(cfg: DictConfig) -> dict[str, Any]:
+    """Unpack, verify, print; the figures also go into `scaseg_prepared.json` in the dataset's folder."""
+    from scaseg.data.build import dataset_class
+    from scaseg.data.prepare import unpack_all, verify_all
+    from scaseg.errors import UserError
+
+    dataset = plain(cfg.dataset)
+    kind = dataset_class(dataset)
+    folder = Path(cfg.data_dir or Path("data", getattr(kind, "folder", dataset["name"])))
+    if cfg.archives is not None:
+        for line in unpack_all(dataset, Path(cfg.archives), folder, progress):
+            print(line)
+    elif not folder.is_dir():
+        raise UserError(f"{folder.absolute()} is not there: name data_dir, or archives with the downloads")
+    workers = (os.cpu_count() or 1) if cfg.workers is None else cfg.workers
+    found, odd = verify_all(dataset, folder, cfg.subset, workers, progress)
+    names = _names(dataset, folder)
+    print(_table(found, names, dict(kind.counts)))
+    for line in odd:
+        print(line)
+    content = {
+        part.split: {"pairs": part.pairs}
+        if not part.opened
+        else {
+            "pairs": part.pairs,
+            "labelled": part.labelled,
+            "smallest": list(part.smallest),
+            "largest": list(part.largest),
+            "pixels": dict(zip((*names, "ignored"), part.pixels.tolist(), strict=True)),
+        }
+        for part in found
+    }
+    report = folder / "scaseg_prepared.json"
+    beside = report.with_name(report.name + ".part")
+    beside.write_text(json.dumps(content, indent=2) + "\n")
+    beside.replace(report)
+    print(f"figures: {report}")
+    return content
+
+
+def progress(title: str) -> Callable[[int, int], None]:
+    """A report of (done, total) that writes share and time left to standard error, every two seconds."""
+    start = last = time.perf_counter()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last > 2 and done:
+            last = now
+            left = timedelta(seconds=round((now - start) / done * (total - done)))
+            end = "\r" if sys.stderr.isatty() else "\n"
+            print(f"{title}: {100 * done / total:.0f} %, {left} left", end=end, file=sys.stderr, flush=True)
+
+    return report
+
+
+def _names(dataset: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    from scaseg.data.build import labels_of
+
+    return labels_of(dataset, str(folder)).names
+
+
+def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:
+    lines = [f"{'split':<10} {'pairs':>7} {'official':>8}  {'sizes (height x width)':<26} ignored"]
+    for part in found:
+        if not part.opened:
+            lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  of the splits above")
+            continue
+        sizes = " .. ".join(dict.fromkeys(f"{h}x{w}" for h, w in (part.smallest, part.largest)))
+        ignored = 100 * part.pixels[-1] / max(1, part.pixels.sum())
+        share = f"{ignored:6.2f} %" if part.labelled else "no masks"
+        lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  {sizes:<26} {share}")
+    labelled = [part for part in found if part.labelled and part.opened]
+    width = max(map(len, names))
+    lines += ["", f"{'percent of pixels':<{max(width, 17)}} " + " ".join(f"{part.split:>10}" for part in labelled)]
+    for i, name in enumerate(names):
+        shares = " ".join(f"{part.shares[i]:>10.3f}" if part.pixels[i] else f"{'-':>10}" for part in labelled)
+        lines.append(f"{name:<{max(width, 17)}} {shares}")
+    return "\n".join(lines)
+
+
+@command("prepare")
+def main(cfg: DictConfig) -> None:
+    """Parse and call prepare."""
+    prepare(cfg)
+
+
+if __name__ == "__main__":
+    main()
