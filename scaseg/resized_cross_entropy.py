@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from scaseg.models.layers.resize_rows import row_mix
+
 FEWEST_CLASSES = 16  # with fewer, the plain form is faster on CPU
 BAND_BYTES = {"cpu": 2 * 2**20}  # of resized logits: half a core's cache
 DEVICE_BAND_BYTES = 256 * 2**20
@@ -53,7 +55,8 @@ def _image(logits: Tensor, grad: Tensor, target: Tensor, weight: Tensor) -> Tens
     loss = logits.new_zeros(())
     for start in range(0, size[0], count):
         stop = min(size[0], start + count)
-        first, last, mix = _row_mix(start, stop, source, size[0], logits)
+        first, last, mix = row_mix(start, stop, source, size[0])
+        mix = mix.to(logits)
         tall = (mix @ logits[first:last].flatten(1)).view(1, stop - start, width, classes).permute(0, 3, 1, 2)
         wide = F.interpolate(tall, size=(stop - start, size[1]), mode="bilinear").permute(0, 2, 3, 1)
         log_probability = wide.log_softmax(-1)
@@ -65,18 +68,3 @@ def _image(logits: Tensor, grad: Tensor, target: Tensor, weight: Tensor) -> Tens
         )
         grad[first:last] += (mix.t() @ d_tall[0].permute(1, 2, 0).flatten(1)).view(last - first, width, classes)
     return loss
-
-
-def _row_mix(start: int, stop: int, source: int, height: int, like: Tensor) -> tuple[int, int, Tensor]:
-    """Rows start..stop of a bilinear resize from source to height rows: source rows first..last, and their shares.
-
-    align_corners=False: the centre of row r lies at (r + 0.5) * source / height - 0.5.
-    """
-    position = [max(0.0, (row + 0.5) * source / height - 0.5) for row in range(start, stop)]
-    above = [min(int(p), source - 1) for p in position]
-    first, last = above[0], min(above[-1] + 2, source)
-    mix = torch.zeros(stop - start, last - first)
-    for row, (p, top) in enumerate(zip(position, above, strict=True)):
-        mix[row, top - first] += 1 - (p - top)
-        mix[row, min(top + 1, source - 1) - first] += p - top
-    return first, last, mix.to(like)
