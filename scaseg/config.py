@@ -25,6 +25,7 @@ CHOICES = {
     "decoder.fuse": ("native", "literal"),
     "logger.name": ("csv", "wandb"),
     "logger.mode": ("auto", "online", "offline"),
+    "retry": ("none", "failed"),
 }
 LEAST = {
     "training.max_steps": 1,
@@ -39,7 +40,7 @@ LEAST = {
     "hardware.threads": 1,
     "hardware.eval_batch_size": 1,
 }
-NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
+NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
 
 class Mode(Enum):
@@ -159,6 +160,7 @@ class TrainConfig:
     output_dir: str = "runs"
     ckpt_path: str | None = "auto"
     fresh: bool = False
+    retry: str = "none"  # failed: a sweep starts its failed jobs again too
     pictures: int = 6
 
 

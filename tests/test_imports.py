@@ -14,9 +14,9 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build"),
     ("data", "losses", "metrics", "evaluation", "complexity"),
-    ("config",),
+    ("config", "run_store"),
     ("training",),
-    ("suites", "report"),
+    ("suites", "report", "sweep"),
     ("commands", "report.__main__"),
 ]
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
@@ -75,6 +75,8 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.evaluate",
         "scaseg.benchmark",
         "scaseg.data.labels",
+        "scaseg.run_store",
+        "scaseg.sweep.launch",
     ],
 )
 def test_light_modules_do_not_import_torch(module: str) -> None:
