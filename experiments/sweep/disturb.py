@@ -20,22 +20,10 @@ from typing import Any
 
 RATES = [0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 1e12]
 TINY = [
-    "dataset.size=[32,64]",
-    "dataset.length=11",
-    "augment.crop_size=[32,64]",
-    "backbone.channels=[8,16,40,32]",
-    "backbone.depths=[1,1,1,1]",
-    "decoder.embed_channels=16",
-    "training.max_steps=24",
-    "training.batch_size=4",
-    "training.warmup_steps=2",
-    "training.grad_clip=null",
-    "training.val_every=8",
-    "training.checkpoint_every=3",
-    "training.log_every=2",
-    "hardware.accelerator=cpu",
-    "hardware.num_workers=0",
-    "hardware.eval_batch_size=4",
+    *("dataset.size=[32,64]", "dataset.length=11", "augment.crop_size=[32,64]", "backbone.channels=[8,16,40,32]"),
+    *("backbone.depths=[1,1,1,1]", "decoder.embed_channels=16", "training.max_steps=24", "training.batch_size=4"),
+    *("training.warmup_steps=2", "training.grad_clip=null", "training.val_every=8", "training.checkpoint_every=3"),
+    *("training.log_every=2", "hardware.accelerator=cpu", "hardware.num_workers=0", "hardware.eval_batch_size=4"),
     "pictures=1",
 ]
 
@@ -43,11 +31,11 @@ TINY = [
 def main(folder: Path, overrides: list[str]) -> None:
     disturbed, peaceful = folder / "disturbed", folder / "peaceful"
     sweep = start(disturbed, overrides)
-    wait_until(sweep, lambda: any(state["status"] == "running" and state["step"] for state in states(disturbed)))
-    victim = next(state for state in states(disturbed) if state["status"] == "running" and state["step"])
+    wait_until(sweep, lambda: training(disturbed))
+    victim = training(disturbed)[0]
     print(f"### kill -9 {victim['pid']}: the job {victim['label']}, at step {victim['step']}", flush=True)
     os.kill(victim["pid"], signal.SIGKILL)
-    wait_until(sweep, lambda: sum(state["status"] == "done" for state in states(disturbed)) >= 4)
+    wait_until(sweep, lambda: len(list(disturbed.glob("*/result.json"))) >= 4 and training(disturbed))
     sweep.kill()
     print(f"### kill -9 {sweep.pid}: the sweep itself", flush=True)
     sweep.wait()
@@ -77,6 +65,11 @@ def states(output: Path) -> list[dict[str, Any]]:
     from scaseg import run_store
 
     return [run_store.read(file.parent) for file in sorted(output.glob("*/status.json"))]
+
+
+def training(output: Path) -> list[dict[str, Any]]:
+    """Jobs in the middle of it."""
+    return [state for state in states(output) if state["status"] == "running" and (state["step"] or 0) > 3]
 
 
 def wait_until(sweep: "subprocess.Popen[bytes]", condition: Any) -> None:

@@ -33,6 +33,7 @@ def chart(series: Sequence[Series], xlabel: str, ylabel: str, log_y: bool = Fals
     series = [_finite(one, log_x, log_y) for one in series]
     xs = [x for one in series for x in one.xs]
     ys = [y for one in series for y in one.ys]
+    ys += [y + sign * d for one in series for y, d in zip(one.ys, one.spreads, strict=False) for sign in (-1, 1)]
     if not xs:
         return ""
     horizontal, vertical = _Axis(xs, log_x, LEFT, WIDTH - RIGHT), _Axis(ys, log_y, HEIGHT - BOTTOM, TOP)
@@ -40,11 +41,11 @@ def chart(series: Sequence[Series], xlabel: str, ylabel: str, log_y: bool = Fals
     for tick in horizontal.ticks:
         x = horizontal.place(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{tick:.4g}</text>')
     for tick in vertical.ticks:
         y = vertical.place(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:.4g}</text>')
     middle = (HEIGHT - BOTTOM + TOP) / 2
     parts.append(f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(xlabel)}</text>')
     turned = f'transform="rotate(-90 12 {middle})"'
@@ -108,8 +109,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _log_ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+    for factors in ((1,), (1, 2, 5)):
         ticks = [f * 10.0**n for n in decades for f in factors if low <= f * 10.0**n <= high]
         if len(ticks) >= 3:
             return ticks
-    return [low, high]
+    return [tick for tick in _ticks(low, high) if tick > 0]

@@ -21,7 +21,8 @@ def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> s
     found = [(folder, run_store.read(folder)) for folder in (store_folders(pattern) if pattern else [])]
     results = {run.folder: json.loads((run.folder / "result.json").read_text(encoding="utf-8")) for run in runs}
     labels, groups = configurations(runs) if runs else ([], [])
-    names = [" ".join(label) for label in labels]
+    keys = [name.rpartition(".")[2] for name in columns_of(runs)] if runs else []
+    names = [" ".join(f"{key}={value}" for key, value in zip(keys, label, strict=True)) for label in labels]
     title = f"{Path(pattern).name if pattern else 'Tables'}: {', '.join(dict.fromkeys(run.dataset for run in runs))}"
     sections = [_head(title, [said["status"] for _, said in found], list(results.values()))]
     sections += [f"<h2>{escape(table.title)}</h2>{html_table(table)}" for table in tables]
@@ -89,7 +90,11 @@ def _all_runs(
     rows: list[list[tuple[str, str]]] = []
     for folder, said in found:
         run, result = finished.get(folder), results.get(folder, {})
-        what = " ".join(str(run.keys.get(key)) for key in keys) if run else str(said.get("label") or "")
+        what = (
+            " ".join(f"{key.rpartition('.')[2]}={run.keys.get(key)}" for key in keys)
+            if run
+            else str(said.get("label") or "")
+        )
         best = result.get("best") or {"mIoU": said.get("best_mIoU"), "step": said.get("step")}
         time = result.get("wall_time_s")
         state = "pending" if said["status"] == "new" else said["status"]

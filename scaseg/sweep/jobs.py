@@ -55,7 +55,7 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
     jobs: dict[Path, Job] = {}
     tags: dict[Path, list[str]] = {}
     indices: list[int] = []
-    for varied, mine in zip(_varied(overrides), overrides, strict=True):
+    for varied, mine in zip(_varied(config, overrides), overrides, strict=True):
         label = " ".join(varied or mine) or "(no overrides)"
         cfg = loader.load_sweep_config(config, list(mine))
         try:
@@ -66,7 +66,7 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
         except (UserError, OmegaConfBaseException) as error:
             raise UserError(f"the job {label}: {error}. No job was started") from error
         if cfg.hardware.num_nodes > 1:
-            raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs submitit_slurm")
+            raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
         folder = Path(cfg.output_dir) / name
         if folder not in jobs:
             tags[folder] = varied
@@ -100,9 +100,11 @@ def command(config: DictConfig, task_function: Callable[..., Any]) -> list[str]:
     return [*program, "--config-name", config.hydra.job.config_name]
 
 
-def _varied(overrides: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Of each job the overrides that not all jobs have; of a single job none."""
+def _varied(config: DictConfig, overrides: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Of each job the overrides that not all jobs have; of a single one those that the command line has not."""
     everywhere = set(overrides[0]).intersection(*overrides)
+    if len(overrides) == 1:
+        everywhere = set(config.hydra.overrides.task)
     return [[text for text in mine if text not in everywhere] for mine in overrides]
 
 

@@ -136,7 +136,7 @@ def test_mistakes_are_named_before_any_job_starts(tmp_path: Path) -> None:
     for overrides, message in (
         (["seed=0,1", "training.val_every=200,7"], "error: the job seed=0 training.val_every=7: training.val_every=7"),
         (["seed=0,1", "hydra.launcher.max_parallel=0"], "error: hydra.launcher.max_parallel=0 must be at least 1"),
-        (["seed=0,1", "hardware.num_nodes=2", "hardware.devices=2"], "hardware.num_nodes needs submitit_slurm"),
+        (["seed=0,1", "hardware.num_nodes=2", "hardware.devices=2"], "hardware.num_nodes needs hydra/launcher=slurm"),
     ):
         status, said = sweep(output, *overrides)
         assert (status, message in said) == (2, True), said
