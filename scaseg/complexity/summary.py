@@ -52,6 +52,15 @@ def published_counts(cfg: Config, num_classes: int, image_size: tuple[int, int])
     return counts({**cfg, "decoder": as_published(cfg["decoder"])}, num_classes, image_size)
 
 
+def image_size(cfg: Config) -> tuple[int, int]:
+    """(height, width) that a run's model is counted at: its evaluation's box for windows, else its crop."""
+    protocol = cfg.get("protocol", {})
+    if protocol.get("mode") == "slide" and protocol.get("box"):
+        return min(protocol["box"]), max(protocol["box"])
+    height, width = cfg["augment"]["crop_size"]
+    return height, width
+
+
 @cache
 def _encoder_counts(key: str, image_size: tuple[int, int]) -> tuple[Counts, list[Tensor]]:
     return count_encoder(_encoder(key), image_size)

@@ -44,11 +44,11 @@ def published_points(dataset: str) -> list[Point]:
 
 def run_points(runs: Sequence[Run]) -> list[Point]:
     """Runs with our own counts by the paper's convention; repetitions with other seeds are one point."""
-    from scaseg.complexity.summary import published_counts
+    from scaseg.complexity.summary import image_size, published_counts
 
     groups: dict[tuple[str, str, float], list[float]] = {}
     for run in runs:
-        size = _image_size(run)
+        size = image_size(run.config)
         gflops = published_counts(run.config, run.num_classes, size).macs_paper / 1e9
         attention = run.value("decoder.attn")
         decoder = f"{run.decoder} ({attention})" if attention not in (None, "sca") else run.decoder
@@ -109,12 +109,3 @@ def draw(printed: Sequence[Point], measured: Sequence[Point], dataset: str, file
 
 def _same_curve(point: Point, other: Point) -> bool:
     return (point.decoder, point.family) == (other.decoder, other.family)
-
-
-def _image_size(run: Run) -> tuple[int, int]:
-    """The size that benchmark counts with."""
-    protocol = run.config.get("protocol", {})
-    if protocol.get("mode") == "slide" and protocol.get("box"):
-        return min(protocol["box"]), max(protocol["box"])
-    height, width = run.config["augment"]["crop_size"]
-    return height, width

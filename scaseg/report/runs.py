@@ -29,6 +29,7 @@ class Run:
     params: int | None
     config: Mapping[str, Any]
     keys: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
 
     def value(self, key: str) -> Any:
         """Of an override: a config group by its choice, else a dotted config key."""
@@ -139,6 +140,7 @@ def _read(folder: Path) -> Run:
         result.get("params"),
         result["config"],
         _dotted(identity),
+        tuple(result.get("per_class", ())),
     )
 
 

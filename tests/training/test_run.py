@@ -233,7 +233,15 @@ def test_wandb_without_an_account_asks_nothing_and_keeps_everything(tmp_path: Pa
         (log,) = offline.glob("*.wandb")
         assert folder.name in log.name
         content = log.read_bytes()
-        for key in (b"val/mIoU", b"val/IoU/sky", b"train/loss", b"confusion_matrix", b"prediction", b"truth"):
+        for key in (
+            b"val/mIoU",
+            b"val/IoU/sky",
+            b"train/loss",
+            b"confusion_matrix",
+            b"prediction",
+            b"truth",
+            b"GFLOPs",
+        ):
             assert key in content, key
         media = offline / "files" / "media"
         assert len(list((media / "images").glob("*.png"))) == 2
