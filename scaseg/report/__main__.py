@@ -67,11 +67,10 @@ def main(cfg: DictConfig) -> None:
         print(cfg.figure)
     if cfg.table is None and (cfg.runs is None or cfg.figure is not None):
         return
+    from scaseg.report.runs_table import runs_table
     from scaseg.report.table import RENDERERS
 
     if cfg.table is None:
-        from scaseg.report.runs_table import runs_table
-
         if not runs and cfg.format is not Format.html:
             raise UserError(f"runs={cfg.runs}: none of them can be used\n" + "\n".join(problems))
         tables = [runs_table(runs, problems, cfg.baseline)] if runs else []
@@ -84,6 +83,8 @@ def main(cfg: DictConfig) -> None:
         chosen = numbers if cfg.table == "all" else [cfg.table]
         ours = cfg.rows is Rows.ours
         tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
+        if cfg.format is Format.html and runs:
+            tables.insert(0, runs_table(runs))
     if cfg.format is Format.html:
         from scaseg.report.html import page
 

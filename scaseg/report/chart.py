@@ -61,7 +61,8 @@ def _drawn(one: Series, horizontal: "_Axis", vertical: "_Axis") -> list[str]:
     parts = []
     if one.joined and len(points) > 1:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline class="line" stroke="{paint}" points="{path}">{title}</polyline>')
+        dashes = ' stroke-dasharray="6 3"' if one.colour // len(COLOURS) % 2 else ""
+        parts.append(f'<polyline class="line" stroke="{paint}"{dashes} points="{path}">{title}</polyline>')
     for y, spread, (x, _) in zip(one.ys, one.spreads, points, strict=False):
         ends = f'y1="{vertical.place(y - spread):.1f}" y2="{vertical.place(y + spread):.1f}"'
         parts.append(f'<line stroke="{paint}" x1="{x:.1f}" x2="{x:.1f}" {ends}/>')

@@ -21,8 +21,8 @@ def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> s
     found = [(folder, run_store.read(folder)) for folder in (store_folders(pattern) if pattern else [])]
     results = {run.folder: json.loads((run.folder / "result.json").read_text(encoding="utf-8")) for run in runs}
     labels, groups = configurations(runs) if runs else ([], [])
-    keys = [name.rpartition(".")[2] for name in columns_of(runs)] if runs else []
-    names = [" ".join(f"{key}={value}" for key, value in zip(keys, label, strict=True)) for label in labels]
+    keys = columns_of(runs) if runs else []
+    names = [" ".join(map(_short, keys, label)) for label in labels]
     title = f"{Path(pattern).name if pattern else 'Tables'}: {', '.join(dict.fromkeys(run.dataset for run in runs))}"
     sections = [_head(title, [said["status"] for _, said in found], list(results.values()))]
     sections += [f"<h2>{escape(table.title)}</h2>{html_table(table)}" for table in tables]
@@ -112,6 +112,12 @@ def _all_runs(
             ]
         )
     return data_table(heads, rows)
+
+
+def _short(key: str, value: Any) -> str:
+    """`attn=sca` of decoder.attn, `mit_b0` of backbone.name."""
+    name = key.rpartition(".")[2]
+    return str(value) if name == "name" else f"{name}={value}"
 
 
 def _distinct(texts: Iterable[str]) -> str:
