@@ -15,7 +15,7 @@ from pathlib import Path
 
 from experiments.sweep.disturb import TINY
 
-LONGER = ["training.max_steps=150", "training.val_every=150", "training.checkpoint_every=150", "training.log_every=50"]
+LONGER = ["training.max_steps=120", "training.val_every=120", "training.checkpoint_every=120", "training.log_every=40"]
 
 
 def main(folder: Path) -> None:
@@ -55,7 +55,6 @@ def own_memory(output: Path, count: int) -> float:
 def trained(output: Path, parallel: int) -> float:
     """Seconds of a sweep of four trainings."""
     options = [f"hydra.launcher.max_parallel={parallel}", f"output_dir={output}", "seed=0,1,2,3", *TINY, *LONGER]
-    options += ["backbone.channels=[16,32,64,128]", "dataset.size=[96,128]", "augment.crop_size=[96,128]"]
     start = time.monotonic()
     program = [sys.executable, "-m", "scaseg.train", "--multirun", *options]
     # no thread limits from outside: how many each job takes is what the launcher decides
