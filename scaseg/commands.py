@@ -27,7 +27,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 function(cfg)
             except UserError as error:
                 print(f"error: {error}", file=sys.stderr)
-                sys.exit(2)
+                sys.exit(error.exit_status)
             except OmegaConfBaseException as error:
                 print(f"error in the configuration: {error}", file=sys.stderr)
                 sys.exit(2)

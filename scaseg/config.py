@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,6 +25,7 @@ CHOICES = {
     "decoder.fuse": ("native", "literal"),
     "logger.name": ("csv", "wandb"),
     "logger.mode": ("auto", "online", "offline"),
+    "retry": ("none", "failed"),
 }
 LEAST = {
     "training.max_steps": 1,
@@ -40,7 +41,7 @@ LEAST = {
     "hardware.eval_batch_size": 1,
     "hardware.window_batch_size": 1,
 }
-NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "pictures")
+NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
 
 class Mode(Enum):
@@ -179,6 +180,7 @@ class TrainConfig:
     output_dir: str = "runs"
     ckpt_path: str | None = "auto"
     fresh: bool = False
+    retry: str = "none"  # failed: a sweep starts its failed jobs again too
     pictures: int = 6
 
 
@@ -240,17 +242,18 @@ def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
     return cfg
 
 
-def image_size(cfg: DictConfig) -> tuple[int, int]:
-    """(height, width): the key's, else the whole image where the protocol slides a window, else the crop.
+def image_size(cfg: DictConfig | Mapping[str, Any]) -> tuple[int, int]:
+    """(height, width) a model is counted and timed at: the key's, else the box of sliding windows, else the crop.
 
     So 512 x 512 for ADE20K, COCO-Stuff and VOC, 1024 x 2048 for Cityscapes, as in the paper.
     """
-    if cfg.image_size is not None:
-        size = list(cfg.image_size)
-    elif cfg.protocol.mode is Mode.slide and cfg.protocol.box:
-        size = [min(cfg.protocol.box), max(cfg.protocol.box)]
+    protocol = cfg.get("protocol") or {"mode": Mode.whole}
+    if cfg.get("image_size"):
+        size = list(cfg["image_size"])
+    elif protocol["mode"] in (Mode.slide, Mode.slide.value) and protocol["box"]:
+        size = [min(protocol["box"]), max(protocol["box"])]
     else:
-        size = list(cfg.augment.crop_size)
+        size = list(cfg["augment"]["crop_size"])
     if len(size) != 2 or min(size) < 32:
         raise UserError(f"image_size={size}: (height, width) in pixels, each at least 32")
     return size[0], size[1]

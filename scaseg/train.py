@@ -1,8 +1,24 @@
 """python -m scaseg.train: train one model, or a sweep of them with --multirun."""
 
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from scaseg import run_store
 from scaseg.commands import command
+from scaseg.errors import UserError
+
+
+def refuse_failed(config: dict[str, Any], name: str) -> None:
+    """UserError for a sweep's run that failed before; hydra/launcher=local knows this before it starts a job."""
+    if HydraConfig.get().mode is not RunMode.MULTIRUN or config["fresh"] or config["retry"] == "failed":
+        return
+    said = run_store.read(Path(config["output_dir"]) / name)
+    if said["status"] == "failed":
+        raise UserError(f"{name} failed before ({said.get('error')}): retry=failed starts it again")
 
 
 @command("train")
@@ -14,6 +30,7 @@ def main(cfg: DictConfig) -> None:
 
     check(cfg)
     config, name = run_config(cfg), run_name(cfg)
+    refuse_failed(config, name)
     dataset, data_dir = config["dataset"], config["data_dir"]
     train_source = build_source(dataset, data_dir, dataset["train_split"])
     val_source = build_source(dataset, data_dir, dataset["val_split"])

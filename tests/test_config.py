@@ -164,7 +164,8 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "installed")
     shipped = {f"scaseg/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")}
     assert shipped <= names
-    assert {name.split("/")[0] for name in names} == {"scaseg", "scaseg-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"scaseg", "hydra_plugins", "scaseg-0.1.0.dist-info"}
+    assert {"scaseg/report/page/style.css", "scaseg/report/page/sort.js"} <= names
     told = subprocess.run(
         [sys.executable, "-m", "scaseg.train", "backbone=mscan_t", "--info", "searchpath"],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
@@ -174,3 +175,12 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert str(tmp_path / "installed" / "scaseg" / "conf") in told.stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "scaseg.train", "--info", "plugins"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "LocalLauncher" in listed.stdout

@@ -14,9 +14,9 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
-    ("config",),
+    ("config", "run_store"),
     ("training",),
-    ("suites", "report"),
+    ("suites", "report", "sweep"),
     ("commands", "report.__main__"),
 ]
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
@@ -78,6 +78,8 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.browse",
         "scaseg.validate",
         "scaseg.data.labels",
+        "scaseg.run_store",
+        "scaseg.sweep.launch",
     ],
 )
 def test_light_modules_do_not_import_torch(module: str) -> None:

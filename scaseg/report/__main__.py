@@ -1,4 +1,4 @@
-"""python -m scaseg.report: tables and a figure from run folders, beside the paper's printed figures."""
+"""python -m scaseg.report: tables, figures and a page from run folders, beside the paper's printed figures."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +17,7 @@ class Format(Enum):
     markdown = "markdown"
     csv = "csv"
     latex = "latex"
+    html = "html"  # one page with tables, curves and pictures, complete in itself
 
 
 class Rows(Enum):
@@ -66,14 +67,13 @@ def main(cfg: DictConfig) -> None:
         print(cfg.figure)
     if cfg.table is None and (cfg.runs is None or cfg.figure is not None):
         return
+    from scaseg.report.runs_table import runs_table
     from scaseg.report.table import RENDERERS
 
     if cfg.table is None:
-        from scaseg.report.runs_table import runs_table
-
-        if not runs:
+        if not runs and cfg.format is not Format.html:
             raise UserError(f"runs={cfg.runs}: none of them can be used\n" + "\n".join(problems))
-        tables = [runs_table(runs, problems, cfg.baseline)]
+        tables = [runs_table(runs, problems, cfg.baseline)] if runs else []
     else:
         from scaseg.report.paper_table import paper_table
 
@@ -83,7 +83,14 @@ def main(cfg: DictConfig) -> None:
         chosen = numbers if cfg.table == "all" else [cfg.table]
         ours = cfg.rows is Rows.ours
         tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
-    text = "\n".join(RENDERERS[cfg.format.value](table) for table in tables)
+        if cfg.format is Format.html and runs:
+            tables.insert(0, runs_table(runs))
+    if cfg.format is Format.html:
+        from scaseg.report.html import page
+
+        text = page(tables, runs, cfg.runs)
+    else:
+        text = "\n".join(RENDERERS[cfg.format.value](table) for table in tables)
     if cfg.output is None:
         print(text, end="")
     else:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaseg.config import image_size
 from scaseg.errors import UserError
 from scaseg.report.published import published
 from scaseg.report.runs import Run
@@ -48,7 +49,7 @@ def run_points(runs: Sequence[Run]) -> list[Point]:
 
     groups: dict[tuple[str, str, float], list[float]] = {}
     for run in runs:
-        size = _image_size(run)
+        size = image_size(run.config)
         gflops = published_counts(run.config, run.num_classes, size).macs_paper / 1e9
         attention = run.value("decoder.attn")
         decoder = f"{run.decoder} ({attention})" if attention not in (None, "sca") else run.decoder
@@ -109,12 +110,3 @@ def draw(printed: Sequence[Point], measured: Sequence[Point], dataset: str, file
 
 def _same_curve(point: Point, other: Point) -> bool:
     return (point.decoder, point.family) == (other.decoder, other.family)
-
-
-def _image_size(run: Run) -> tuple[int, int]:
-    """The size that benchmark counts with."""
-    protocol = run.config.get("protocol", {})
-    if protocol.get("mode") == "slide" and protocol.get("box"):
-        return min(protocol["box"]), max(protocol["box"])
-    height, width = run.config["augment"]["crop_size"]
-    return height, width

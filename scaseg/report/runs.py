@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaseg import run_store
 from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 
@@ -28,6 +29,7 @@ class Run:
     params: int | None
     config: Mapping[str, Any]
     keys: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
 
     def value(self, key: str) -> Any:
         """Of an override: a config group by its choice, else a dotted config key."""
@@ -54,11 +56,18 @@ def run_folders(pattern: str) -> list[Path]:
     """Run folders, finished or not, at or under what the pattern names; UserError where there is none."""
     roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207  (absolute patterns too)
     folders = sorted({file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)})
-    # what evaluate wrote beside a run, and runs that fresh=true has put aside, would claim the run's own cell
-    folders = [folder for folder in folders if folder.parent.name != "evaluation" and ".old-" not in folder.name]
+    folders = [folder for folder in folders if _counts(folder)]
     if not folders:
         raise UserError(f"runs={pattern}: no run there (a folder with {RESULT} or {CONFIG})")
     return folders
+
+
+def store_folders(pattern: str) -> list[Path]:
+    """Like run_folders, and with those of a sweep's jobs that never began."""
+    roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207
+    begun = {file.parent for root in roots for file in root.rglob(run_store.STATUS)}
+    begun |= {file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)}
+    return [folder for folder in sorted(begun) if _counts(folder)]
 
 
 def differing(runs: Sequence[Run], without: Sequence[str] = ()) -> list[str]:
@@ -92,6 +101,11 @@ def by_seed(runs: Sequence[Run], cell: str) -> dict[int, Run]:
     return seeds
 
 
+def _counts(folder: Path) -> bool:
+    """Not what evaluate wrote beside a run, nor what fresh=true has put aside: they would claim the run's own cell."""
+    return folder.parent.name != "evaluation" and ".old-" not in folder.name
+
+
 class _UnusableRunError(Exception):
     pass
 
@@ -99,6 +113,9 @@ class _UnusableRunError(Exception):
 def _read(folder: Path) -> Run:
     file = folder / RESULT
     if not file.is_file():
+        said = run_store.read(folder)
+        if said["status"] == "failed":
+            raise _UnusableRunError(f"failed, {said.get('error')}")
         raise _UnusableRunError(f"unfinished, it has no {RESULT}")
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
@@ -123,6 +140,7 @@ def _read(folder: Path) -> Run:
         result.get("params"),
         result["config"],
         _dotted(identity),
+        tuple(result.get("per_class", ())),
     )
 
 

@@ -25,11 +25,7 @@ def runs_table(runs: Sequence[Run], problems: Sequence[str] = (), baseline: str 
     Raises UserError for a baseline that is not there, and where two runs have one configuration and one seed.
     """
     names = columns_of(runs)
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(json.dumps(_without_seed(run.keys), sort_keys=True), []).append(run)
-    rows = sorted(groups.values(), key=lambda group: [_sortable(group[0].keys.get(name)) for name in names])
-    labels = [[_text(group[0].keys.get(name)) for name in names] for group in rows]
+    labels, rows = configurations(runs)
     values = [
         {seed: run.miou for seed, run in by_seed(group, " ".join(label)).items()}
         for group, label in zip(rows, labels, strict=True)
@@ -51,6 +47,16 @@ def runs_table(runs: Sequence[Run], problems: Sequence[str] = (), baseline: str 
     table.notes = [STATISTICS]
     table.notes += [f"Not used: {problem}." for problem in problems]
     return table
+
+
+def configurations(runs: Sequence[Run]) -> tuple[list[list[str]], list[list[Run]]]:
+    """The table's rows: runs that differ in the seed alone, and for each row its values of `columns_of`."""
+    names = columns_of(runs)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(_without_seed(run.keys), sort_keys=True), []).append(run)
+    rows = sorted(groups.values(), key=lambda group: [_sortable(group[0].keys.get(name)) for name in names])
+    return [[_text(group[0].keys.get(name)) for name in names] for group in rows], rows
 
 
 def columns_of(runs: Sequence[Run]) -> list[str]:

@@ -1,15 +1,9 @@
-"""The run folder: found again by its name, never overwritten."""
+"""Which process of a run this is, and the checkpoint that the run goes on from."""
 
-import logging
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from scaseg.errors import UserError
-
-log = logging.getLogger("scaseg")
 
 
 def process_rank() -> int:
@@ -18,36 +12,6 @@ def process_rank() -> int:
         if name in os.environ:
             return int(os.environ[name]) + (int(os.environ.get("NODE_RANK", 0)) if name == "LOCAL_RANK" else 0)
     return int(os.environ.get("NODE_RANK", 0))
-
-
-@contextmanager
-def made(folder: Path, fresh: bool) -> Iterator[None]:
-    """Make the run folder; for a fresh start the old one keeps its content under another name.
-
-    All is as before where a UserError comes up before anything was learned.
-    """
-    old = set_aside(folder) if fresh and folder.exists() else None
-    if old is not None:
-        log.info("the old run folder is now %s", old)
-    new = not folder.exists()
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except UserError:
-        if new and not (folder / "metrics.csv").exists():
-            shutil.rmtree(folder)
-            if old is not None:
-                old.rename(folder)
-        raise
-
-
-def set_aside(folder: Path) -> Path:
-    """Rename the folder to NAME.old-1, .old-2, ...; returns its new path."""
-    number = 1
-    while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
-        number += 1
-    folder.rename(target)
-    return target
 
 
 def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -> Path | None:

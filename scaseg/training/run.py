@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from scaseg.data.datasets import Source
 from scaseg.errors import UserError
 from scaseg.metrics import table
 from scaseg.models.encoders.weights import load_encoder_weights
+from scaseg.run_store import claimed, reporting
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
-from scaseg.training.folder import checkpoint_to_resume, made, process_rank
+from scaseg.training.folder import checkpoint_to_resume, process_rank
+from scaseg.training.heartbeat import Heartbeat
 from scaseg.training.journal import CounterRandomness, Journal, columns
 from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
@@ -50,9 +52,24 @@ def train(
     put right, before the run folder is made wherever that is possible.
     """
     folder, commit = Path(config["output_dir"]) / name, git_commit()
-    first = process_rank() == 0
     if (folder / "result.json").exists() and not config["fresh"]:
         return _done_before(folder)
+    first = process_rank() == 0
+    with claimed(folder, config["fresh"]) if first else reporting(folder):
+        if first and (folder / "result.json").exists():  # another process has finished it meanwhile
+            return _done_before(folder)
+        return _train(config, folder, train_source, val_source, extra_callbacks, commit)
+
+
+def _train(
+    config: dict[str, Any],
+    folder: Path,
+    train_source: Source,
+    val_source: Source,
+    extra_callbacks: tuple[Callback, ...],
+    commit: str | None,
+) -> dict[str, Any]:
+    name, first = folder.name, process_rank() == 0
     if config["hardware"]["threads"]:
         torch.set_num_threads(config["hardware"]["threads"])
 
@@ -81,6 +98,7 @@ def train(
         CounterRandomness(config["seed"]),
         journal,
         ProgressLine(recipe["max_steps"]),
+        Heartbeat(folder, recipe["max_steps"], checkpoints),
         pictures,
     ]
     if recipe["ema_decay"] is not None:
@@ -90,19 +108,19 @@ def train(
 
         callbacks.append(WandbMedia(labels, pictures, journal))
     callbacks = [*extra_callbacks, *callbacks, checkpoints]
-    with made(folder, config["fresh"]) if first else nullcontext():
+    if first:
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    csv_log = CsvLog(folder / "metrics.csv", columns(labels.names))
+    trainer = _trainer(config, folder, _loggers(config, name, folder, csv_log), callbacks, val_every)
+    if recipe["compile"]:
+        task.model.compile()
+    with _logged(folder, first, "resuming" if resume else "starting"):
         if first:
-            OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-        csv_log = CsvLog(folder / "metrics.csv", columns(labels.names))
-        trainer = _trainer(config, folder, _loggers(config, name, folder, csv_log), callbacks, val_every)
-        if recipe["compile"]:
-            task.model.compile()
-        with _logged(folder, first, "resuming" if resume else "starting"):
-            if first:
-                csv_log.rewind(start)
-            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-            if journal.scores is None:  # resumed at its last step
-                trainer.validate(task, data, verbose=False)
+            csv_log.rewind(start)
+        trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        if journal.scores is None:  # resumed at its last step
+            trainer.validate(task, data, verbose=False)
     assert journal.scores is not None
     result = {
         "status": "done",
@@ -148,7 +166,7 @@ def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
-        if "wandb" in sys.modules:  # sweeps run many jobs in one process, each with a W&B run of its own
+        if "wandb" in sys.modules:  # hydra/launcher=basic runs many jobs in one process, each with a W&B run of its own
             sys.modules["wandb"].finish(exit_code=int(cut_off))
         logging.getLogger().removeHandler(handler)
         handler.close()

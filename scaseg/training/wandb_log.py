@@ -12,10 +12,13 @@ import wandb
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
+from scaseg.complexity.summary import published_counts
+from scaseg.config import image_size
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures
+from scaseg.training.task import SegmentationTask
 
 
 def wandb_logger(config: dict[str, Any], name: str, folder: Path) -> WandbLogger:
@@ -55,12 +58,24 @@ def has_account() -> bool:
 
 
 class WandbMedia(Callback):
-    """After each validation: the chosen images with truth and prediction as W&B masks; the confusion matrix."""
+    """GFLOPs by the paper's counter; after each validation the chosen images with truth and prediction as W&B masks
+    and the confusion matrix.
+    """
 
     def __init__(self, labels: LabelTable, pictures: Pictures, journal: Journal) -> None:
         self.labels = labels
         self.pictures = pictures
         self.journal = journal
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SegmentationTask)
+        if not trainer.is_global_zero:
+            return
+        config = pl_module.config
+        counted = published_counts(config, self.labels.num_classes, image_size(config))
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.summary["GFLOPs"] = counted.macs_paper / 1e9  # what dashboards draw mIoU over
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]

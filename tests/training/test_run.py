@@ -53,8 +53,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def test_folder_holds_what_the_run_was(done: tuple[Path, dict[str, Any]]) -> None:
     folder, result = done
     assert {path.name for path in folder.iterdir()} == {
-        *("config.yaml", "metrics.csv", "result.json", "log.txt", "checkpoints", "pictures"),
+        *("config.yaml", "metrics.csv", "result.json", "status.json", "log.txt", "checkpoints", "pictures"),
     }
+    said = json.loads((folder / "status.json").read_text())
+    assert (said["status"], said["step"], said["max_steps"], said["attempt"]) == ("done", 8, 8, 1)
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert "starting" in (folder / "log.txt").read_text()
     assert OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")) == result["config"]
@@ -233,7 +235,15 @@ def test_wandb_without_an_account_asks_nothing_and_keeps_everything(tmp_path: Pa
         (log,) = offline.glob("*.wandb")
         assert folder.name in log.name
         content = log.read_bytes()
-        for key in (b"val/mIoU", b"val/IoU/sky", b"train/loss", b"confusion_matrix", b"prediction", b"truth"):
+        for key in (
+            b"val/mIoU",
+            b"val/IoU/sky",
+            b"train/loss",
+            b"confusion_matrix",
+            b"prediction",
+            b"truth",
+            b"GFLOPs",
+        ):
             assert key in content, key
         media = offline / "files" / "media"
         assert len(list((media / "images").glob("*.png"))) == 2

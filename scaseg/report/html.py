@@ -1,0 +1,124 @@
+"""A sweep as one HTML page that needs nothing but itself: tables, curves, pictures, what failed."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from html import escape
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from scaseg import run_store
+from scaseg.report.html_parts import STATES, charts, data_table, html_table, pictures
+from scaseg.report.runs import Run, store_folders
+from scaseg.report.runs_table import columns_of, configurations
+from scaseg.report.table import Table
+
+
+def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> str:
+    """The page of the finished `runs` and of all other runs that `pattern` names; `tables` come first."""
+    found = [(folder, run_store.read(folder)) for folder in (store_folders(pattern) if pattern else [])]
+    results = {run.folder: json.loads((run.folder / "result.json").read_text(encoding="utf-8")) for run in runs}
+    labels, groups = configurations(runs) if runs else ([], [])
+    keys = columns_of(runs) if runs else []
+    names = [" ".join(map(_short, keys, label)) for label in labels]
+    title = f"{Path(pattern).name if pattern else 'Tables'}: {', '.join(dict.fromkeys(run.dataset for run in runs))}"
+    sections = [_head(title, [said["status"] for _, said in found], list(results.values()))]
+    sections += [f"<h2>{escape(table.title)}</h2>{html_table(table)}" for table in tables]
+    if runs:
+        sections += ["<h2>Curves</h2>", charts(names, groups)]
+        sections += ["<h2>IoU by class, %</h2>", _per_class(names, groups, results)]
+        sections += ["<h2>Pictures</h2>", pictures(names, groups)]
+    if found:
+        sections += ["<h2>All runs</h2>", _all_runs(found, {run.folder: run for run in runs}, runs, results)]
+    here = Path(__file__).with_name("page")
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
+        + "\n".join(section for section in sections if section)
+        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+    count = Counter("pending" if state == "new" else state for state in states)
+    numbers = "".join(
+        f'<span class="{STATES[state]}"><b>{count[state]}</b> {state}</span>' for state in STATES if count[state]
+    )
+    facts = {
+        "machine": _distinct(f"{r.get('device')}, {r.get('threads')} threads" for r in results),
+        "code": _distinct(str(r.get("git_commit")) for r in results),
+        "versions": _distinct(
+            ", ".join(f"{name} {version}" for name, version in (r.get("versions") or {}).items() if version)
+            for r in results
+        ),
+        "steps": _distinct(str(r.get("step")) for r in results),
+        "images a step": _distinct(str(r["config"]["training"]["batch_size"]) for r in results),
+    }
+    lines = "".join(f"<p class=dim>{name}: {escape(text)}</p>" for name, text in facts.items() if text)
+    return f"<h1>{escape(title)}</h1>\n<div class=counts>{numbers}</div>\n{lines}"
+
+
+def _per_class(names: Sequence[str], groups: Sequence[Sequence[Run]], results: dict[Path, dict[str, Any]]) -> str:
+    """A row a class, a column a configuration: means over the seeds."""
+    classes = dict.fromkeys(name for result in results.values() for name in result.get("per_class", {}))
+    heads = [("class", False), *((name, True) for name in names)]
+    rows: list[list[tuple[str, str]]] = []
+    for name in classes:
+        cells = [(escape(name), "")]
+        for group in groups:
+            entries = [results[run.folder].get("per_class", {}).get(name, {}).get("iou") for run in group]
+            values = [value for value in entries if value is not None]
+            share = f'class="number heat" style="--share:{fmean(values) / 100:.3f}"' if values else 'class="number"'
+            cells.append((f"{fmean(values):.2f}" if values else "–", share))
+        rows.append(cells)
+    return data_table(heads, rows)
+
+
+def _all_runs(
+    found: Sequence[tuple[Path, dict[str, Any]]],
+    finished: dict[Path, Run],
+    runs: Sequence[Run],
+    results: dict[Path, dict[str, Any]],
+) -> str:
+    heads = [("run", False), ("what", False), ("seed", True), ("status", False), ("mIoU", True), ("best", True)]
+    heads += [("at step", True), ("time", False), ("error", False)]
+    keys = columns_of(runs) if runs else []
+    rows: list[list[tuple[str, str]]] = []
+    for folder, said in found:
+        run, result = finished.get(folder), results.get(folder, {})
+        what = (
+            " ".join(f"{key.rpartition('.')[2]}={run.keys.get(key)}" for key in keys)
+            if run
+            else str(said.get("label") or "")
+        )
+        best = result.get("best") or {"mIoU": said.get("best_mIoU"), "step": said.get("step")}
+        time = result.get("wall_time_s")
+        state = "pending" if said["status"] == "new" else said["status"]
+        rows.append(
+            [
+                (escape(folder.name), ""),
+                (escape(what), ""),
+                (str(run.seed) if run else "–", 'class="number"'),
+                (state, f'class="{STATES[state]}"'),
+                (f"{run.miou:.2f}" if run else "–", 'class="number"'),
+                ("–" if best["mIoU"] is None else f"{best['mIoU']:.2f}", 'class="number"'),
+                ("–" if best["step"] is None else str(best["step"]), 'class="number"'),
+                ("–" if time is None else str(timedelta(seconds=round(time))), ""),
+                (escape(said.get("error") or ""), 'class="text"' if said.get("error") else ""),
+            ]
+        )
+    return data_table(heads, rows)
+
+
+def _short(key: str, value: Any) -> str:
+    """`attn=sca` of decoder.attn, `mit_b0` of backbone.name."""
+    name = key.rpartition(".")[2]
+    return str(value) if name == "name" else f"{name}={value}"
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text))

@@ -1,0 +1,121 @@
+"""The jobs of a sweep: what each is called, where its run is, and the command that starts it."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scaseg.config import check, run_name
+from scaseg.errors import UserError
+
+
+@dataclass
+class Job:
+    """One run of a sweep. label: what tells it from the others; state: waiting, running, elsewhere, done, failed,
+    cut off; error: why it is not done; miou: of its last step, best: of its best so far, both in percent.
+    """
+
+    label: str
+    folder: Path
+    overrides: list[str]
+    devices: int
+    fresh: bool
+    retry: bool
+    max_steps: int
+    state: str = "waiting"
+    step: int = 0
+    first_step: int = 0
+    seconds: float = 0.0
+    miou: float | None = None
+    best: float | None = None
+    error: str | None = None
+    before: bool = field(default=False)  # it was done, or had failed, before this sweep started
+
+
+@dataclass
+class Plan:
+    """A sweep: its name (the same for the same jobs) and its jobs; `indices[i]` is the job of the i-th overrides."""
+
+    name: str
+    jobs: list[Job]
+    indices: list[int]
+
+
+def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[str]]) -> Plan:
+    """Compose and check every job before the first starts; jobs with one run folder are one job.
+
+    config: the sweep's own. overrides: of each job, as its command line has them. Raises UserError naming the job.
+    """
+    jobs: dict[Path, Job] = {}
+    tags: dict[Path, list[str]] = {}
+    indices: list[int] = []
+    for varied, mine in zip(_varied(config, overrides), overrides, strict=True):
+        label = " ".join(varied or mine) or "(no overrides)"
+        cfg = loader.load_sweep_config(config, list(mine))
+        try:
+            if missing := {key for key in OmegaConf.missing_keys(cfg) if not key.startswith("hydra")}:
+                raise UserError(f"{', '.join(sorted(missing))} must be given")
+            check(cfg)
+            name = run_name(cfg)
+        except (UserError, OmegaConfBaseException) as error:
+            raise UserError(f"the job {label}: {error}. No job was started") from error
+        if cfg.hardware.num_nodes > 1:
+            raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
+        folder = Path(cfg.output_dir) / name
+        if folder not in jobs:
+            tags[folder] = varied
+            jobs[folder] = Job(
+                label,
+                folder,
+                list(mine),
+                devices=cfg.hardware.devices,
+                fresh=cfg.fresh,
+                retry=cfg.retry == "failed",
+                max_steps=cfg.training.max_steps,
+            )
+        indices.append(list(jobs).index(folder))
+    name = _name(config, list(jobs))
+    for job in jobs.values():
+        job.overrides += _for_logger(config, name, tags[job.folder])
+    return Plan(name, list(jobs.values()), indices)
+
+
+def command(config: DictConfig, task_function: Callable[..., Any]) -> list[str]:
+    """What starts the program that this process is, without its overrides."""
+    module = task_function.__module__
+    main = sys.modules["__main__"]
+    if module == "__main__" and main.__spec__ is None:
+        program = [sys.executable, str(Path(sys.argv[0]).resolve())]
+    else:
+        program = [sys.executable, "-m", main.__spec__.name if module == "__main__" and main.__spec__ else module]
+    for source in config.hydra.runtime.config_sources:
+        if source.provider == "command-line":
+            program += ["--config-dir", source.path]
+    return [*program, "--config-name", config.hydra.job.config_name]
+
+
+def _varied(config: DictConfig, overrides: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Of each job the overrides that not all jobs have; of a single one those that the command line has not."""
+    everywhere = set(overrides[0]).intersection(*overrides)
+    if len(overrides) == 1:
+        everywhere = set(config.hydra.overrides.task)
+    return [[text for text in mine if text not in everywhere] for mine in overrides]
+
+
+def _name(config: DictConfig, folders: Sequence[Path]) -> str:
+    choice = OmegaConf.select(config, "hydra.runtime.choices.experiment")
+    digest = hashlib.sha256("\n".join(sorted(folder.name for folder in folders)).encode()).hexdigest()
+    return f"{choice or 'sweep'}-{digest[:6]}"
+
+
+def _for_logger(config: DictConfig, name: str, varied: Sequence[str]) -> list[str]:
+    """W&B's group and tags of a job, where the user has given none; no part of a run's identity."""
+    tags = ",".join(f"'{text[:64]}'" for text in varied if "'" not in text)
+    given = config.logger
+    return ([] if given.group else [f"logger.group='{name}'"]) + ([] if given.tags else [f"logger.tags=[{tags}]"])
