@@ -33,6 +33,7 @@ from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import ProgressLine
 from scaseg.training.results import describe, git_commit, write_json
+from scaseg.training.strip_watch import StripWatch, strip_columns
 from scaseg.training.task import SegmentationTask
 from scaseg.training.trainer import build_trainer
 
@@ -98,6 +99,7 @@ def _train(
         CounterRandomness(config["seed"]),
         journal,
         ProgressLine(recipe["max_steps"]),
+        StripWatch(recipe["log_every"]),
         Heartbeat(folder, recipe["max_steps"], checkpoints),
         pictures,
     ]
@@ -111,7 +113,7 @@ def _train(
     if first:
         (folder / "checkpoints").mkdir(exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-    csv_log = CsvLog(folder / "metrics.csv", columns(labels.names))
+    csv_log = CsvLog(folder / "metrics.csv", [*columns(labels.names), *strip_columns(task.model.decoder)])
     trainer = _trainer(config, folder, _loggers(config, name, folder, csv_log), callbacks, val_every)
     if recipe["compile"]:
         task.model.compile()

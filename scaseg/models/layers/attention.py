@@ -40,7 +40,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
-        q, k, v = self._heads(self.q(query)), self._heads(self.k(memory)), self._heads(self.v(memory))
+        q, k, v = self.project(query, memory)
         if self.qk_channels == 1:
             attended = strip_attention(q.squeeze(-1), k.squeeze(-1), v, self.scale, self.strip, self.nodes)
         elif self.strip == "exact":
@@ -49,6 +49,10 @@ class CrossAttention(nn.Module):
             attended = padded_attention(q, k, v, self.scale)
         out: Tensor = self.out(attended.transpose(1, 2).reshape(query.shape))
         return out
+
+    def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, heads, H W, r), keys (B, heads, h w, r) and values (B, heads, h w, C / heads)."""
+        return self._heads(self.q(query)), self._heads(self.k(memory)), self._heads(self.v(memory))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, h, w, heads * c) -> (B, heads, h * w, c)."""
