@@ -120,6 +120,19 @@ def test_forms_of_one_function_agree_at_any_size(height: int, width: int, pool: 
     assert expected.shape == (1, 5, -(-height // 4), -(-width // 4))
 
 
+@pytest.mark.parametrize("gain", [1.0, 6.0])
+def test_linear_time_agrees_with_the_literal_form_to_float32(gain: float) -> None:
+    fast, literal = small(double=False), small(double=True, fuse="literal", strip="exact")
+    with torch.no_grad():
+        for block in fast.blocks.values():
+            block.attention.q.weight.mul_(gain)
+        literal.load_state_dict(fast.state_dict())
+        maps = features(512, 512, 1)  # 16,384 queries and 256 keys at stage 1: strip=auto takes the spline
+        right = literal(maps)
+        found = fast([x.float() for x in maps]).double()
+    assert float((found - right).abs().max()) < 1e-5 * float(right.abs().max())
+
+
 def test_encoder_that_rounds_sizes_down_is_brought_onto_its_coarsest_grid() -> None:
     maps = features(64, 96)
     maps[3] = maps[3][:, :, :1]  # strides 4, 8, 16 have 16, 8, 4 rows: 2 after pooling

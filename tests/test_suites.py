@@ -1,0 +1,48 @@
+"""Each suite of the benchmark runs at a small size and says what its goals are."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+SMALL = ["backbone=mit_b0", "dataset=ade20k", "image_size=[64,96]", "rounds=1", "hardware.threads=1", "format=json"]
+
+
+def rows(suite: str, *overrides: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "scaseg.benchmark", f"suite={suite}", *SMALL, *overrides]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {row["what"]: row["value"]["median"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+
+
+@pytest.mark.slow
+def test_decoder_suite() -> None:
+    found = rows("decoder")
+    saved = [value for what, value in found.items() if "multiply-adds" in what]
+    assert len(saved) == 1
+    assert saved[0] < 0
+    assert all(value > 0 for what, value in found.items() if "multiply-adds" not in what)
+
+
+@pytest.mark.slow
+def test_model_suite() -> None:
+    pytest.importorskip("mmseg")
+    assert any("mmsegmentation" in what for what in rows("model"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["strip", "train"])
+def test_long_suites(suite: str) -> None:
+    if suite == "train":
+        pytest.importorskip("transformers")
+    assert all(value > 0 for value in rows(suite).values())
+
+
+def test_decoder_suite_is_of_one_decoder() -> None:
+    command = [sys.executable, "-m", "scaseg.benchmark", "suite=decoder", "decoder.name=mine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "suite=decoder compares forms of decoder=scaseg; decoder=mine has one" in done.stderr
