@@ -12,7 +12,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("errors", "torchvision_fix"),
     ("data.labels", "models.layers"),
     ("models.encoders", "models.decoders"),
-    ("models.segmentor", "models.build"),
+    ("models.segmentor", "models.build", "models.weights"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("config", "run_store"),
     ("training",),
