@@ -120,7 +120,7 @@ def classes(table: int, made: dict[str, Any]) -> dict[str, int]:
     if made["decoder"] != "scaseg":
         return {"params": 150, "gflops": 150}
     if table <= 4:
-        return {"params": 21, "gflops": 150}
+        return {"params": 150 if made["backbone"] == "segman_t" else 21, "gflops": 150}
     lpm, attention = made.get("lpm", "se"), made.get("decoder.attn", "sca")
     whole = lpm == "se" and (attention == "sca" or made["backbone"] == "mit_b0")
     return {"params": 150, "gflops": 150} if whole else {"params": 21, "gflops": 21}

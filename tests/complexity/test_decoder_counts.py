@@ -69,6 +69,14 @@ vwformer   mscan_t  256  5.790  5.790  13.611 127.0
 vwformer   mscan_s  256 15.461 15.461  22.516 196.0
 vwformer   mscan_b  256 28.289 28.289  35.707 301.6
 vwformer   lvt      256  5.317  5.317  14.332 189.2
+feedformer segman_t 128  3.061  3.022   7.649     -
+umixformer segman_t 128  4.276  3.486   5.950     -
+umixformer segman_t 256  4.351  3.561   7.175     -
+metaseg    segman_t 128  2.812  2.793   3.962     -
+metaseg    segman_t 256  2.883  2.864   4.251     -
+vwformer   segman_t 128  2.789  2.789   5.990     -
+scaseg     segman_t 128  4.176  3.385   5.740     -
+scaseg     segman_t 256  4.250  3.460   6.965     -
 """
 CELLS = [line.split() for line in ROWS.strip().splitlines()]
 LARGE = ("mit_b3", "mit_b4", "mit_b5", "mscan_b")
@@ -112,6 +120,8 @@ def test_shipped_widths_are_the_published_ones() -> None:
         ("feedformer", "mit_b3", "ade20k", 128),
         ("umixformer", "mit_b5", "ade20k", 768),
         ("umixformer", "mit_b5", "cityscapes", 128),
+        ("umixformer", "segman_t", "ade20k", 256),
+        ("metaseg", "segman_t", "ade20k", 256),
         ("metaseg", "mit_b3", "ade20k", 768),
         ("metaseg", "mit_b3", "cityscapes", 128),
         ("metaseg", "mit_b4", "ade20k", 128),
@@ -121,6 +131,7 @@ def test_shipped_widths_are_the_published_ones() -> None:
         ("vwformer", "mit_b0", "cityscapes", 256),
         ("vwformer", "mit_b5", "ade20k", 256),
         ("vwformer", "lvt", "cityscapes", 256),
+        ("vwformer", "segman_t", "ade20k", 128),
     ):
         cfg = config(f"backbone={encoder}", f"decoder={decoder}", f"dataset={dataset}")
         assert cfg["decoder"]["embed_channels"] == width, (decoder, encoder, dataset)
