@@ -75,7 +75,8 @@ def note(result: Mapping[str, Any]) -> str:
     )
     return (
         f"{result['dataset']} {result['split']}, {result['images']} images. [ ]: {100 * settings['level']:g} % interval"
-        f" from {settings['resamples']} resamples of the images, the same for all models.{seeds}"
+        f" from {settings['resamples']} resamples of the images, the same for all models; as if the images were"
+        f" independent, which frames of one video are not.{seeds}"
     )
 
 

@@ -228,5 +228,12 @@ def test_speed_beside_mscan_t() -> None:
         sum(feature.square().mean() for feature in model.train()(torch.zeros(1, 3, 256, 256))).backward()
 
     cpu = torch.device("cpu")
-    assert interleaved(lambda: forward(segman), lambda: forward(mscan), cpu, rounds=5).ratio.median < 8
-    assert interleaved(lambda: step(segman), lambda: step(mscan), cpu, rounds=5).ratio.median < 12
+    found = {
+        "forward, 512 x 512": (interleaved(lambda: forward(segman), lambda: forward(mscan), cpu, rounds=7), 8),
+        "training step, 256 x 256": (interleaved(lambda: step(segman), lambda: step(mscan), cpu, rounds=7), 12),
+    }
+    for name, (timed, _) in found.items():
+        spread = f"{timed.ratio.median:.2f} (quartiles {timed.ratio.lower:.2f} to {timed.ratio.upper:.2f})"
+        seconds = f"{timed.a.median:.2f} s against {timed.b.median:.2f} s"
+        print(f"{name}: {spread} times mscan_t, {seconds}, {torch.get_num_threads()} threads")
+    assert all(timed.ratio.median < most for timed, most in found.values())
