@@ -3,32 +3,26 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from scaseg.data.labels import IGNORE, Mask
+from scaseg.evaluation.rows import BAND_BYTES, Rows, Views
 
-BAND_BYTES = 64 * 2**20
 Floats = npt.NDArray[np.float64]
 
 
-def confidence_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Highest softmax probability of logits (1, K, h, w) resized bilinearly to `size` -> (H, W), in bands of rows."""
-    logits = logits.float()
-    wide = F.interpolate(logits, size=(logits.shape[2], size[1]), mode="bilinear")
-    rows, height = wide.shape[2], size[0]
-    position = ((torch.arange(height, device=logits.device) + 0.5) * (rows / height) - 0.5).clamp(min=0)
-    above = position.long().clamp(max=rows - 1)
-    below = (above + 1).clamp(max=rows - 1)
-    share = (position - above)[:, None]
-    band = max(1, BAND_BYTES // (4 * wide.shape[1] * size[1]))
-    parts = []
-    for start in range(0, height, band):
-        part = slice(start, start + band)
-        resized = torch.lerp(wide[0].index_select(1, above[part]), wide[0].index_select(1, below[part]), share[part])
-        # softmax of the largest logit: 1 / sum exp(other - largest)
-        parts.append(torch.exp(resized.amax(0) - torch.logsumexp(resized, 0)))
-    return torch.cat(parts)
+def labels_and_confidence(source: Rows) -> tuple[Tensor, Tensor]:
+    """The class with the highest score and its probability (B, H, W), band by band; arguments as of `best_class`."""
+    batch, classes, height, width = source.shape
+    rows = max(1, BAND_BYTES // (4 * batch * classes * width))
+    labels, confidence = [], []
+    for start in range(0, height, rows):
+        band = source.rows(start, min(height, start + rows))
+        highest, label = band.max(1)
+        labels.append(label.to(torch.uint8))
+        # of logits the softmax of the largest: exp(largest - logsumexp); views are probabilities already
+        confidence.append(highest if isinstance(source, Views) else torch.exp(highest - band.logsumexp(1)))
+    return torch.cat(labels, 1), torch.cat(confidence, 1)
 
 
 def calibration_counts(confidence: npt.NDArray[np.float32], prediction: Mask, truth: Mask, bins: int) -> Floats:

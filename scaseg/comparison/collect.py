@@ -69,7 +69,7 @@ def collect(
 
 def _seen(run: Trained, sample: dict[str, Any], settings: Settings) -> tuple[Mask, Statistics]:
     truth: Mask = sample["mask"].numpy()
-    labels, confidence = run.labels_and_confidence(sample["image"].permute(2, 0, 1), truth.shape)
+    labels, confidence = run.predict(sample)
     prediction: Mask = labels.cpu().numpy().astype(np.uint8)
     classes = len(run.classes)
     widths = [boundary_width(truth.shape, share) for share in settings.boundary]

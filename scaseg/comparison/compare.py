@@ -34,6 +34,8 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
     config = models[0].runs[0].config
     split = options["split"] or config["dataset"]["val_split"]
     source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
+    if not source.labelled:
+        raise UserError(f"split={split} has no masks: take one that has")
     names = [source.name(i) for i in range(len(source))]
     if unknown := [name for name in options["images"] if name not in names]:
         raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")

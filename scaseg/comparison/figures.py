@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from scaseg.comparison import maps, pictures
 from scaseg.comparison.collect import collect
@@ -60,6 +59,8 @@ def figure(options: Mapping[str, Any]) -> Path:
     config = models[0].runs[0].config
     split = options["split"] or config["dataset"]["val_split"]
     source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
+    if not source.labelled:
+        raise UserError(f"split={split} has no masks: take one that has")
     names = [source.name(i) for i in range(len(source))]
     if unknown := [name for name in options["images"] if name not in names]:
         raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
@@ -101,10 +102,9 @@ def _side_by_side(
     return pictures.sheet(shown, source.labels, [model.label for model in models])
 
 
-def _sample(run: Trained, source: Source, i: int) -> tuple[Tensor, Picture, Mask]:
-    """The image as the model's protocol has it (3, h, w), the same at the truth's size (H, W, 3), and the truth."""
-    sample = EvalSamples(source, run.config["protocol"])[i]
+def _sample(run: Trained, source: Source, i: int) -> tuple[dict[str, Any], Picture, Mask]:
+    """The item as the model's protocol has it, the image at the truth's size (H, W, 3), and the truth."""
     picture, truth = source.read(i)
     if picture.shape[:2] != truth.shape:
         picture = cv2.resize(picture, truth.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return sample["image"].permute(2, 0, 1), picture, truth
+    return EvalSamples(source, run.config["protocol"])[i], picture, truth

@@ -1,6 +1,6 @@
 """What a decoder's blocks make of their maps, as pictures: Figs. 6 and 7 of the paper."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,8 +37,8 @@ def _watched(decoder: nn.Module) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
             handle.remove()
 
 
-def block_maps(run: Trained, image: Tensor, size: tuple[int, int]) -> tuple[Mask, dict[str, tuple[Tensor, Tensor]]]:
-    """The prediction (H, W) for an image (3, h, w), and the maps of `_watched`.
+def block_maps(run: Trained, sample: Mapping[str, Any]) -> tuple[Mask, dict[str, tuple[Tensor, Tensor]]]:
+    """The prediction (H, W) for an EvalSamples item, and the maps of `_watched`, of several views the last one's.
 
     Raises UserError for a decoder without blocks, and for a protocol of windows, of which each has maps of its own.
     """
@@ -47,7 +47,7 @@ def block_maps(run: Trained, image: Tensor, size: tuple[int, int]) -> tuple[Mask
     if run.config["protocol"]["mode"] != "whole":
         raise UserError(f"{run.path} is evaluated by windows; maps are shown of models that see the whole image")
     with _watched(run.model.decoder) as seen:
-        labels, _ = run.labels_and_confidence(image, size)
+        labels, _ = run.predict(sample)
     return labels.cpu().numpy().astype(np.uint8), seen
 
 
@@ -61,13 +61,13 @@ def heat(feature: Tensor, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return rgb
 
 
-def stages_sheet(run: Trained, image: Tensor, picture: npt.NDArray[np.uint8]) -> draw.Picture:
+def stages_sheet(run: Trained, sample: Mapping[str, Any], picture: npt.NDArray[np.uint8]) -> draw.Picture:
     """Fig. 6: a column a stage, from the coarsest on; above the map before its block, below the map after it.
 
-    image: (3, h, w) as the model sees it; picture: (H, W, 3) as people do, which begins both rows.
+    sample: of EvalSamples; picture: (H, W, 3), which begins both rows.
     """
     size = picture.shape[:2]
-    _, seen = block_maps(run, image, (size[0], size[1]))
+    _, seen = block_maps(run, sample)
     stages = [stage for stage in STAGES if stage in seen]
     rows = []
     for at, name in enumerate(("before", "after")):
@@ -79,7 +79,7 @@ def stages_sheet(run: Trained, image: Tensor, picture: npt.NDArray[np.uint8]) ->
 def module_row(
     runs: tuple[Trained, Trained],
     names: tuple[str, str],
-    images: tuple[Tensor, Tensor],
+    samples: tuple[Mapping[str, Any], Mapping[str, Any]],
     picture: npt.NDArray[np.uint8],
     truth: Mask,
     labels: LabelTable,
@@ -89,8 +89,8 @@ def module_row(
     size = truth.shape
     shown = [picture, draw.overlay(picture, truth, labels)]
     titles = ["image", "truth"]
-    for run, name, image in zip(runs, names, images, strict=True):
-        prediction, seen = block_maps(run, image, (size[0], size[1]))
+    for run, name, sample in zip(runs, names, samples, strict=True):
+        prediction, seen = block_maps(run, sample)
         if stage not in seen:
             raise UserError(f"stage={stage}: {run.path} has blocks for the stages {', '.join(seen)}")
         shown += [heat(seen[stage][1], (size[0], size[1])), draw.overlay(picture, prediction, labels)]

@@ -11,9 +11,9 @@ import scaseg.torchvision_fix  # noqa: F401
 import torch
 from torch import Tensor
 
-from scaseg.comparison.calibration import confidence_at
+from scaseg.comparison.calibration import labels_and_confidence
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import labels_at, slide
+from scaseg.evaluation.inference import scores
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.training.loading import load_checkpoint
@@ -29,15 +29,17 @@ class Trained:
     model: Segmentor
 
     @torch.inference_mode()
-    def labels_and_confidence(self, image: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Image (3, h, w) -> train ids (H, W) as the evaluation has them, and their softmax probabilities."""
+    def predict(self, sample: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
         protocol = self.config["protocol"]
-        images = image[None].to(next(self.model.parameters()).device)
-        if protocol["mode"] == "whole":
-            logits = self.model(images)
-        else:
-            logits = slide(self.model, images, tuple(protocol["window"]), tuple(protocol["stride"]))
-        return labels_at(logits, size)[0], confidence_at(logits, size)
+        device = next(self.model.parameters()).device
+        views = [view.permute(2, 0, 1)[None].to(device) for view in sample.get("views", [sample["image"]])]
+        size = (sample["mask"].shape[0], sample["mask"].shape[1])
+        slides = protocol["mode"] == "slide"
+        window, stride = (tuple(protocol[key]) if slides else None for key in ("window", "stride"))
+        found = scores(self.model, views, size, window, stride, flip=bool(protocol.get("flip")))
+        labels, confidence = labels_and_confidence(found)
+        return labels[0], confidence[0]
 
 
 @dataclass(frozen=True)

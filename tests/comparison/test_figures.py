@@ -79,7 +79,7 @@ def test_maps_are_those_of_the_blocks(runs: dict[str, Path]) -> None:
     handle = trained.model.decoder.fuse.register_forward_pre_hook(lambda module, args: fused.extend(args[0]))
     encoded: list[Any] = []
     trained.model.encoder.register_forward_hook(lambda module, args, out: encoded.extend(out))
-    prediction, seen = block_maps(trained, sample["image"].permute(2, 0, 1), (32, 64))
+    prediction, seen = block_maps(trained, sample)
     handle.remove()
     assert prediction.shape == (32, 64)
     assert list(seen) == ["4", "3", "2", "1"]

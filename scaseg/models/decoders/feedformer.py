@@ -11,6 +11,7 @@ from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import MixFeedForward
+from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.resize import resize
 
 HEADS = {4: 8, 3: 5, 2: 2}
@@ -23,7 +24,7 @@ class Reduce(nn.Module):
     def __init__(self, channels: int, ratio: int) -> None:
         super().__init__()
         self.ratio = ratio
-        self.conv = nn.Conv2d(channels, channels, 1)
+        self.conv = PointwiseConv(channels, channels)
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:

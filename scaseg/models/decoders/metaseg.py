@@ -10,6 +10,7 @@ from scaseg.models.layers.classifier import Classifier
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
 HEADS = {4: 8, 3: 4, 2: 2}
@@ -25,7 +26,7 @@ class ReducedAttention(nn.Module):
     def __init__(self, channels: int, heads: int, pool: int, strip: str, nodes: int) -> None:
         super().__init__()
         self.pool = pool
-        self.reduce = nn.Conv2d(channels, channels, 1)
+        self.reduce = PointwiseConv(channels, channels)
         self.norm = nn.LayerNorm(channels)
         self.attention = CrossAttention(channels, channels, heads, 1, strip, nodes)
         self.attention.scale = (channels // heads) ** -0.5

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from scaseg.models.encoders.linear_scan import linear_scan
 from scaseg.models.encoders.neighbourhood import NeighbourhoodAttention
-from scaseg.models.encoders.pointwise import PointwiseConv
 from scaseg.models.layers.drop import drop_path as drop_path_layer
+from scaseg.models.layers.pointwise import PointwiseConv
 
 EPS = 1e-6
 DIRECTIONS = 4  # along rows, along columns, and both from the end

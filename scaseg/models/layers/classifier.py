@@ -1,7 +1,9 @@
 from torch import Tensor, nn
 
+from scaseg.models.layers.pointwise import PointwiseConv
 
-class Classifier(nn.Conv2d):
+
+class Classifier(PointwiseConv):
     """What ends every decoder: whole channels dropped in training, then a 1x1 convolution to the classes.
 
     It starts near zero (std 0.01, mmsegmentation's), so that an untrained model finds all classes alike: build it
@@ -9,7 +11,7 @@ class Classifier(nn.Conv2d):
     """
 
     def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
-        super().__init__(channels, num_classes, 1)
+        super().__init__(channels, num_classes)
         self.dropout = nn.Dropout2d(dropout)
         nn.init.normal_(self.weight, std=0.01)
         assert self.bias is not None
