@@ -12,11 +12,11 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("errors", "torchvision_fix"),
     ("data.labels", "models.layers"),
     ("models.encoders", "models.decoders"),
-    ("models.segmentor", "models.build"),
+    ("models.segmentor", "models.build", "models.weights"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("config", "run_store"),
     ("training",),
-    ("suites", "report", "sweep"),
+    ("suites", "report", "sweep", "comparison"),
     ("commands", "report.__main__"),
 ]
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
@@ -77,6 +77,8 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.prepare",
         "scaseg.browse",
         "scaseg.validate",
+        "scaseg.compare",
+        "scaseg.figures",
         "scaseg.data.labels",
         "scaseg.run_store",
         "scaseg.sweep.launch",

@@ -26,6 +26,22 @@ def unused_parameters(decoder: Mapping[str, Any], channels: Sequence[int], num_c
     return unused
 
 
+def idle_resize(decoder: Mapping[str, Any], channels: Sequence[int], image_size: tuple[int, int]) -> int:
+    """Cost, in the paper's convention, of resizing what needs none, as the published code of three decoders does.
+
+    segnext and metaseg resize stage 2 to its own size; vwformer's plain form spreads one value of the whole map by a
+    bilinear resize. Each costs 4 for each element.
+    """
+    if decoder.get("name") in ("segnext", "metaseg"):
+        width = channels[1]
+    elif decoder.get("name") == "vwformer" and decoder.get("form") == "plain":
+        width = decoder["embed_channels"]
+    else:
+        return 0
+    height, width_in_pixels = (-(-side // 8) for side in image_size)
+    return 4 * int(width) * height * width_in_pixels
+
+
 def as_published(decoder: Mapping[str, Any]) -> dict[str, Any]:
     """The config of the form whose operations the paper counts: rewritings that keep the function undone."""
     literal = {"fuse": "literal", "strip": "exact"}

@@ -11,6 +11,29 @@ Model = Callable[[Tensor], Tensor]
 Size = tuple[int, int]  # height, width
 
 
+def scores(
+    model: Model,
+    images: Tensor | Sequence[Tensor],
+    size: Size,
+    window: Size | None = None,
+    stride: Size | None = None,
+    window_batch_size: int = 1,
+    flip: bool = False,
+) -> Rows:
+    """What decides about each pixel at `size`, of images (B, 3, H, W), by the whole image or by windows.
+
+    images: one tensor, or the same images at several scales. Of several views (scales, or each one mirrored too with
+    `flip`) the mean of their class probabilities, a `Views`; of one view its logits.
+    """
+    scales = [images] if isinstance(images, Tensor) else list(images)
+    views: list[tuple[Rows, bool]] = []
+    for view in scales:
+        for flipped in (False, True) if flip else (False,):
+            seen = view.flip(3) if flipped else view
+            views.append((Resized(_logits(model, seen, window, stride, window_batch_size), size), flipped))
+    return views[0][0] if len(views) == 1 else Views(views)
+
+
 def predict_labels(
     model: Model,
     images: Tensor | Sequence[Tensor],
@@ -20,18 +43,8 @@ def predict_labels(
     window_batch_size: int = 1,
     flip: bool = False,
 ) -> Tensor:
-    """Train ids (B, *size) of images (B, 3, H, W), by the whole image or, with window and stride, by windows.
-
-    images: one tensor, or the same images at several scales. With several views (scales, or each one mirrored too
-    with `flip`) the mean of their class probabilities at `size` decides; one view decides by its logits.
-    """
-    scales = [images] if isinstance(images, Tensor) else list(images)
-    views: list[tuple[Rows, bool]] = []
-    for view in scales:
-        for flipped in (False, True) if flip else (False,):
-            seen = view.flip(3) if flipped else view
-            views.append((Resized(_logits(model, seen, window, stride, window_batch_size), size), flipped))
-    return best_class(views[0][0] if len(views) == 1 else Views(views))
+    """Train ids (B, *size) of images (B, 3, H, W): the class whose score is highest; arguments as of `scores`."""
+    return best_class(scores(model, images, size, window, stride, window_batch_size, flip))
 
 
 def labels_at(logits: Tensor, size: Size) -> Tensor:

@@ -10,7 +10,7 @@ STATISTICS = (
     "Our mIoU: mean ± sample standard deviation over n seeds; Δ baseline: difference of means with its 95 %"
     " confidence interval, seed by seed where both have the same seeds, else Welch's."
 )
-COUNTED = {"params": "params", "gflops": "GFLOPs"}
+COUNTED = {"params": "params", "gflops": "GFLOPs", "cityscapes": "GFLOPs on Cityscapes"}
 # Keys that make a row or follow from it: runs of two rows may differ in them.
 OF_A_ROW = (
     "backbone",

@@ -14,7 +14,7 @@ class Row:
 
     overrides: config keys that make this row here, None for a method that is not part of this framework.
     counted_as: with how many classes the paper's `params` and 512 x 512 `gflops` come out.
-    notes: column (`params`, `gflops`) -> why our count differs by more than the printed digits allow.
+    notes: column (`params`, `gflops`, `cityscapes`) -> why our count differs by more than the printed digits allow.
     """
 
     table: int

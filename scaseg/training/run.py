@@ -22,6 +22,7 @@ from scaseg.data.datasets import Source
 from scaseg.errors import UserError
 from scaseg.metrics import table
 from scaseg.models.encoders.weights import load_encoder_weights
+from scaseg.models.weights import load_model_weights
 from scaseg.run_store import claimed, reporting
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
@@ -88,6 +89,15 @@ def _train(
             config["backbone"].get("weights_sha256"),
         )
         log.info("encoder weights from %s: %s", config["backbone"]["weights"], report)
+    if resume is None and config["decoder"].get("weights"):
+        report = load_model_weights(
+            task.model,
+            config["backbone"]["name"],
+            config["decoder"]["name"],
+            config["decoder"]["weights"],
+            config["decoder"].get("weights_sha256"),
+        )
+        log.info("model weights from %s: %s", config["decoder"]["weights"], report)
 
     recipe = config["training"]
     val_every = min(recipe["val_every"], recipe["max_steps"])

@@ -25,13 +25,18 @@ class _Ext(types.ModuleType):
         return missing
 
 
-def mmseg_backbone(name: str) -> Any:
-    """A class out of mmseg.models.backbones."""
+def mmseg() -> Any:
+    """mmseg.models, with its backbones and decode_heads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytest.importorskip("mmcv")
         sys.modules.setdefault("mmcv._ext", _Ext("mmcv._ext"))
-        return getattr(pytest.importorskip("mmseg.models.backbones"), name)
+        return pytest.importorskip("mmseg.models")
+
+
+def mmseg_backbone(name: str) -> Any:
+    """A class out of mmseg.models.backbones."""
+    return getattr(mmseg().backbones, name)
 
 
 def transformers() -> Any:

@@ -10,10 +10,11 @@ from scaseg.models.build import build_module
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
+from scaseg.models.encoders.segman import SegMAN
 from tests.conftest import ROOT
 from tests.models.peers import randomise
 
-# ../shared/spec/scaseg.md, and encoders.md for LVT, whose last digits are ours
+# ../shared/spec/scaseg.md, and encoders.md for LVT and SegMAN-T, whose last digits are ours
 PARAMETERS = {
     "mit_b0": 3_319_392,
     "mit_b1": 13_151_424,
@@ -25,12 +26,14 @@ PARAMETERS = {
     "mscan_s": 13_450_176,
     "mscan_b": 26_277_824,
     "lvt": 3_429_092,
+    "segman_t": 2_281_334,
 }
 
 SMALL = {
     "mit": lambda: MiT((16, 32, 80, 64), (1, 1, 1, 1)),
     "mscan": lambda: MSCAN((16, 32, 80, 64), (1, 1, 1, 1)),
     "lvt": lambda: LVT((16, 16, 80, 64), (1, 1, 1, 1)),
+    "segman": lambda: SegMAN((16, 32, 80, 64), (1, 1, 1, 1)),
 }
 
 

@@ -1,4 +1,4 @@
-"""The sweeps of Tables V-VIII: every job composes, makes the rows, and yields to the command line."""
+"""The sweeps of Tables IV-VIII: every job composes, makes the rows, and yields to the command line."""
 
 from typing import Any
 
@@ -19,6 +19,18 @@ def jobs(table: int, *arguments: str) -> list[list[str]]:
     asked = [*(f"{key}={value}" for key, value in params.items()), f"experiment=table{table}", *arguments]
     (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(asked), None)
     return batch
+
+
+def test_the_sweep_of_the_decoders_makes_the_rows() -> None:
+    batch = jobs(4)
+    assert len(batch) == 42
+    made = {tuple(sorted(option for option in job if option.startswith(("backbone=", "decoder=")))) for job in batch}
+    for row in rows_of(4, ours=False):
+        if row.overrides:
+            assert tuple(f"{key}={row.overrides[key]}" for key in ("backbone", "decoder")) in made, row
+    for job in jobs(4, "backbone=mit_b0", "dataset=camvid"):
+        cfg = compose("train", job)
+        assert (cfg.backbone.name, cfg.dataset.name) == ("mit_b0", "camvid")
 
 
 @pytest.mark.parametrize(("table", "number"), [(5, 12), (6, 10), (7, 8), (8, 8)])

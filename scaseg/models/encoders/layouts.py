@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
+from scaseg.models.encoders.segman import SegMAN
 from scaseg.models.encoders.timm_encoder import TimmEncoder
 
 State = dict[str, Tensor]
@@ -170,6 +171,8 @@ LVT_LAYOUTS = (
     ),
 )
 
+SEGMAN_LAYOUTS = (Layout("official (yunxiangfu2001/SegMAN)", marker=r"layers\.\d\.(blocks|rope)\."),)
+
 
 def timm_layout(encoder: TimmEncoder) -> Layout:
     """The whole timm model's keys; those of parts that give no map (classifier, last norm) are dropped."""
@@ -200,6 +203,8 @@ def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
             return MSCAN_LAYOUTS
         case LVT():
             return LVT_LAYOUTS
+        case SegMAN():
+            return SEGMAN_LAYOUTS
         case TimmEncoder():
             return (timm_layout(encoder),)
     return ()

@@ -19,9 +19,12 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 FILE_ENDINGS = (".pth", ".pt", ".bin", ".safetensors", ".tar", ".ckpt")
 
 
-def read_tensors(source: str, sha256: str | None = None) -> Any:
-    """The content of a weights file, tensors on the CPU; arguments as of `load_encoder_weights`."""
-    where = f"backbone.weights={source}"
+def read_tensors(source: str, option: str = "backbone.weights", sha256: str | None = None) -> Any:
+    """The content of a weights file, tensors on the CPU.
+
+    option: the one that named it, for messages. Other arguments as of `load_encoder_weights`.
+    """
+    where = f"{option}={source}"
     address, _, fragment = source.partition("#sha256=")
     checksum = (sha256 or fragment).lower()
     if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
@@ -88,7 +91,7 @@ def _download(address: str, checksum: str, where: str) -> Path:
     except OSError as error:
         raise UserError(
             f"{where} cannot be downloaded ({error}) and is not in {folder}; "
-            "without network give a file with backbone.weights=FILE"
+            f"without network give a file with {where.split('=')[0]}=FILE"
         ) from error
     except RuntimeError as error:
         raise UserError(f"{where}: what came is not the file of this checksum ({error})") from error
@@ -118,7 +121,7 @@ def _from_hub(name: str, where: str) -> Path:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{where} is not in the hub's cache and cannot be downloaded ({reason}); "
-            "without network give a file with backbone.weights=FILE"
+            f"without network give a file with {where.split('=')[0]}=FILE"
         ) from error
     files = " or ".join(HUB_FILES)
     raise UserError(f"{where}: the hub's {name} has no {files}; give a file or another name")

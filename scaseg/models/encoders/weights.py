@@ -1,14 +1,13 @@
 """Published weights into our encoders: find the file, recognise its layout, account for every key."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from scaseg.errors import UserError
-from scaseg.models.encoders.layouts import Layout, layouts_of
+from scaseg.models.encoders.layouts import Layout, State, layouts_of
 from scaseg.models.encoders.sources import read_tensors
 
 CONTAINERS = ("state_dict_ema", "state_dict", "model")
@@ -26,6 +25,15 @@ class LoadReport:
     dropped: tuple[str, ...]  # names in the source that segmentation has no use for
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Published tensors under our names, and the published names that were dropped."""
+
+    layout: str
+    state: State
+    dropped: tuple[str, ...]
+
+
 def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str | None = None) -> LoadReport:
     """Load published weights into an encoder, in whichever of the known layouts (layouts.py) they come.
 
@@ -40,8 +48,19 @@ def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str
     unexpected or of another shape.
     """
     where = f"backbone.weights={source}"
-    published = _state_dict(read_tensors(source, sha256), where)
-    layout, prefix = _recognise(encoder, published, name, where)
+    published = read_state_dict(source, "backbone.weights", sha256)
+    fitted = fit(encoder, layouts_of(encoder), published, name, where)
+    encoder.load_state_dict(fitted.state)
+    return LoadReport(source, fitted.layout, len(fitted.state), fitted.dropped)
+
+
+def fit(module: nn.Module, layouts: Sequence[Layout], published: State, name: str, where: str) -> Fitted:
+    """The published tensors under the names of `module`, in whichever of `layouts` they come.
+
+    name: of the module, and where: the option and its value, for messages. Raises UserError where the layout is not
+    known, or a tensor is missing, unexpected or of another shape.
+    """
+    layout, prefix = _recognise(layouts, published, name, where)
     drop = re.compile(layout.drop)
     dropped, kept, foreign = [], {}, []
     for key, tensor in published.items():
@@ -53,7 +72,7 @@ def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str
         else:
             foreign.append(key)
     converted = layout.convert(kept)
-    own = encoder.state_dict()
+    own = module.state_dict()
     missing = [key for key in own if key not in converted]
     unexpected = foreign + [key for key in converted if key not in own]
     shapes = [
@@ -73,14 +92,14 @@ def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str
                 )
                 if names
             )
-            + ". Give the weights of this backbone; nothing was loaded"
+            + f". Give the weights of this {where.split('.')[0]}; nothing was loaded"
         )
-    encoder.load_state_dict(converted)
-    return LoadReport(source, layout.name, len(own), tuple(dropped))
+    return Fitted(layout.name, converted, tuple(dropped))
 
 
-def _state_dict(content: Any, where: str) -> dict[str, Tensor]:
-    """The tensors of a file, bare or one level down."""
+def read_state_dict(source: str, option: str, sha256: str | None = None) -> State:
+    """The tensors of a file, bare or one level down; arguments as of `load_encoder_weights`."""
+    content = read_tensors(source, option, sha256)
     if isinstance(content, Mapping):
         for container in CONTAINERS:
             if isinstance(content.get(container), Mapping):
@@ -89,13 +108,12 @@ def _state_dict(content: Any, where: str) -> dict[str, Tensor]:
         if content and all(isinstance(value, Tensor) for value in content.values()):
             return {str(key): value for key, value in content.items()}
     raise UserError(
-        f"{where} holds no state dict (a mapping from names to tensors, bare or under "
+        f"{option}={source} holds no state dict (a mapping from names to tensors, bare or under "
         f"{', '.join(CONTAINERS)}); save one with torch.save(model.state_dict(), FILE)"
     )
 
 
-def _recognise(encoder: nn.Module, published: Mapping[str, Tensor], name: str, where: str) -> tuple[Layout, str]:
-    layouts = layouts_of(encoder)
+def _recognise(layouts: Sequence[Layout], published: Mapping[str, Tensor], name: str, where: str) -> tuple[Layout, str]:
     for layout in layouts:
         for prefix in PREFIXES:
             if any(layout.knows(key.removeprefix(prefix)) for key in published if key.startswith(prefix)):
@@ -103,5 +121,5 @@ def _recognise(encoder: nn.Module, published: Mapping[str, Tensor], name: str, w
     known = ", ".join(layout.name for layout in layouts) or "none"
     raise UserError(
         f"{where} is in no layout that {name} knows ({known}); it starts with "
-        f"{', '.join(list(published)[:4])}. Give the weights of this backbone"
+        f"{', '.join(list(published)[:4])}. Give the weights of this {where.split('.')[0]}"
     )
