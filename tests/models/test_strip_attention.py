@@ -95,18 +95,19 @@ def chosen(monkeypatch: pytest.MonkeyPatch, *sizes: int, spread: float = 1.0, no
 
 def test_auto_dispatches_by_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(monkeypatch, 1, 1, 4096, 256) == "spline"
-    assert chosen(monkeypatch, 1, 1, 4095, 256) == "padded"  # too little work in all
+    assert chosen(monkeypatch, 1, 1, 4095, 256) == "exact"  # too little work in all
     assert chosen(monkeypatch, 16, 8, 511, 256) == "padded"  # no fewer nodes than a quarter of the queries
     assert chosen(monkeypatch, 16, 8, 512, 256) == "spline"
     assert chosen(monkeypatch, 16, 8, 512, 256, nodes=129) == "padded"
-    assert chosen(monkeypatch, 1, 8, 16384, 63) == "padded"
+    assert chosen(monkeypatch, 1, 8, 16384, 63) == "exact"  # no more weights than results
     assert chosen(monkeypatch, 1, 8, 16384, 64) == "spline"
 
 
 def test_auto_on_cpu_leaves_wide_ranges_to_the_exact_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(monkeypatch, 1, 1, 4096, 256, spread=999) == "spline"
-    assert chosen(monkeypatch, 1, 1, 4096, 256, spread=1001) == "padded"
-    assert chosen(monkeypatch, 1, 1, 4096, 256, spread=float("inf")) == "padded"
+    assert chosen(monkeypatch, 1, 1, 4096, 256, spread=1001) == "exact"
+    assert chosen(monkeypatch, 1, 1, 16384, 256, spread=1001) == "padded"
+    assert chosen(monkeypatch, 1, 1, 16384, 256, spread=float("inf")) == "padded"
 
 
 def test_logit_range() -> None:

@@ -39,8 +39,8 @@ def strip_attention(
 
     query (B, heads, Nq), key (B, heads, Nk), value (B, heads, Nk, d) -> (B, heads, Nq, d).
     mode: `exact` is the plain form, `spline` reads the result from a table of `nodes` samples, in linear time;
-    `auto` is whichever of the spline and the fused exact kernel is faster at this shape. Gradients of gradients are
-    those of the plain form, in quadratic time and memory.
+    `auto` is whichever of the spline, the plain form and torch's fused kernel is fastest at this shape. Gradients of
+    gradients are those of the plain form, in quadratic time and memory.
     """
     if query.dim() != 3 or key.dim() != 3 or value.dim() != 4:
         raise ValueError("expected query (B, heads, Nq), key (B, heads, Nk), value (B, heads, Nk, d)")
@@ -54,7 +54,8 @@ def strip_attention(
         return exact_attention(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
     if mode == "spline" or (_worthwhile(query, key, nodes) and _within_range(query, key, scale)):
         return spline_attention(query, key, value, scale, nodes)
-    return padded_attention(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
+    form = exact_attention if _few_weights(query, key) else padded_attention
+    return form(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
 
 
 def exact_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -84,6 +85,11 @@ def _worthwhile(query: Tensor, key: Tensor, nodes: int) -> bool:
     """By shape alone, so that graphs stay static; the crossing was measured on CPU against the fused kernel."""
     many = query.numel() * key.shape[-1] >= 2**20
     return many and query.shape[-1] >= 4 * nodes and key.shape[-1] >= 64
+
+
+def _few_weights(query: Tensor, key: Tensor) -> bool:
+    """Where the weights fit into the cache, or take no more room than the result, to write them out is fastest."""
+    return query.numel() * key.shape[-1] <= 2**21 or key.shape[-1] < 64
 
 
 def _within_range(query: Tensor, key: Tensor, scale: float) -> bool:
