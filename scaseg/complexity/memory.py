@@ -63,6 +63,20 @@ class LiveTensors(TorchDispatchMode):
         return out
 
 
+class _Pass(nn.Module):
+    """Backward happens inside forward: what is computed again there must see the same parameters."""
+
+    def __init__(self, model: nn.Module, backward: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.backward = backward
+
+    def forward(self, image: Tensor) -> None:
+        out = self.model(image)
+        if self.backward:
+            out.backward(torch.empty_like(out))
+
+
 def peak_memory(model: nn.Module, image_size: tuple[int, int], batch_size: int = 1, backward: bool = False) -> Peak:
     """Peak of a forward pass (eval mode, no gradients), or of forward and backward (train mode).
 
@@ -73,7 +87,7 @@ def peak_memory(model: nn.Module, image_size: tuple[int, int], batch_size: int =
     live = LiveTensors()
     with FakeTensorMode(allow_non_fake_inputs=True):  # constants that an earlier real pass has made
         state = {
-            name: torch.empty(tensor.shape, dtype=tensor.dtype).requires_grad_(tensor.requires_grad)
+            f"model.{name}": torch.empty(tensor.shape, dtype=tensor.dtype).requires_grad_(tensor.requires_grad)
             for name, tensor in [*model.named_parameters(), *model.named_buffers()]
         }
         for tensor in state.values():
@@ -82,9 +96,7 @@ def peak_memory(model: nn.Module, image_size: tuple[int, int], batch_size: int =
         try:
             with live, torch.set_grad_enabled(backward):
                 image = torch.empty(batch_size, 3, *image_size)
-                out = torch.func.functional_call(model, state, (image,))
-                if backward:
-                    out.backward(torch.empty_like(out))
+                torch.func.functional_call(_Pass(model, backward), state, (image,))
         finally:
             model.train(training)
     return Peak(sum(t.numel() * t.element_size() for t in state.values()), live.peak)

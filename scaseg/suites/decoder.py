@@ -17,7 +17,7 @@ from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
 from scaseg.suites.row import Row
 
-LITERAL = {"fuse": "literal", "strip": "exact"}
+LITERAL = {"fuse": "literal", "strip": "exact", "recompute": False}
 STRIDES = (4, 8, 16, 32)
 
 
@@ -112,7 +112,8 @@ def _timed(model: dict[str, Any], classes: int, size: tuple[int, int], backward:
 
 def _peak(model: dict[str, Any], classes: int, size: tuple[int, int], backward: bool) -> int:
     with torch.device("meta"):
-        return peak_memory(_decoder(model, classes), size, backward=backward).tensors
+        alone = _decoder(model, classes)
+    return peak_memory(alone, size, backward=backward).tensors
 
 
 def _exactly(value: float) -> Spread:

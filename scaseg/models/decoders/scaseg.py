@@ -47,7 +47,15 @@ class Gather(nn.Module):
 class CrossLayerBlock(nn.Module):
     """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual."""
 
-    def __init__(self, channels: int, memory_channels: int, attention: nn.Module, lpm: str, drop_path: float) -> None:
+    def __init__(
+        self,
+        channels: int,
+        memory_channels: int,
+        attention: nn.Module,
+        lpm: str,
+        drop_path: float,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
         self.norm_query = nn.LayerNorm(channels)
         self.norm_memory = nn.LayerNorm(memory_channels)
@@ -55,7 +63,7 @@ class CrossLayerBlock(nn.Module):
         self.norm_lpm = nn.LayerNorm(channels) if lpm != "none" else None
         self.lpm = LocalPerception(channels, lpm) if lpm != "none" else None
         self.norm_ffn = nn.LayerNorm(channels)
-        self.ffn = MixFeedForward(channels)
+        self.ffn = MixFeedForward(channels, recompute)
         self.drop = stochastic_depth(drop_path)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
@@ -76,6 +84,7 @@ class SCASegDecoder(nn.Module):
     qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
     prefix of 4, 3, 2, 1. query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
     strip: how strip attention is computed, `auto`, `exact` or `spline`, the last with strip_nodes samples a head.
+    recompute: train with less memory and more time, computing the mix-FFNs' hidden maps twice.
     Raises ValueError for any other value.
     """
 
@@ -94,6 +103,7 @@ class SCASegDecoder(nn.Module):
         fuse: str = "native",
         strip: str = "auto",
         strip_nodes: int = NODES,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -133,7 +143,7 @@ class SCASegDecoder(nn.Module):
             self.gathers[str(stage)] = Gather(
                 [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
             )
-            self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path)
+            self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path, recompute)
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = PointwiseConv(embed_channels, num_classes)

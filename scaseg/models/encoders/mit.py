@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.depthwise import DepthwiseConv
+from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
 
@@ -77,6 +78,9 @@ class MixFFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> the same shape."""
+        return in_row_bands(self._rows, x, self.fc1.out_features)
+
+    def _rows(self, x: Tensor) -> Tensor:
         out: Tensor = self.fc2(F.gelu(from_map(self.dwconv(to_map(self.fc1(x))))))
         return out
 

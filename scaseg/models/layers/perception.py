@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
 from scaseg.models.layers.pointwise import PointwiseConv
 
@@ -25,10 +26,14 @@ class LocalPerception(nn.Module):
 
 
 class MixFeedForward(nn.Module):
-    """Mix-FFN (SegFormer): Linear C -> 4C, depthwise 3 x 3, GELU, Linear 4C -> C."""
+    """Mix-FFN (SegFormer): Linear C -> 4C, depthwise 3 x 3, GELU, Linear 4C -> C.
 
-    def __init__(self, channels: int, ratio: int = 4) -> None:
+    recompute: in training, compute the hidden map again for the backward pass in place of keeping it.
+    """
+
+    def __init__(self, channels: int, recompute: bool = False, ratio: int = 4) -> None:
         super().__init__()
+        self.recompute = recompute
         hidden = channels * ratio
         self.expand = nn.Linear(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
@@ -36,6 +41,9 @@ class MixFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
+        return in_row_bands(self._rows, x, self.expand.out_features, self.recompute)
+
+    def _rows(self, x: Tensor) -> Tensor:
         hidden = self.depthwise(self.expand(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         projected: Tensor = self.project(F.gelu(hidden))
         return projected
