@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scaseg.models.layers.spline import PAD, REFINED, TABLE_DEGREE, samples_to_table
-from scaseg.models.layers.spline_table import gather, gather_dot, row_dtype, scatter
+from scaseg.models.layers.strip_points import asinh, place, points
 
 CORE = 5.0  # |t| * (spread of the keys) up to which nodes are almost uniform; beyond, each is a factor from the next
 LEAST_STEP = 0.01  # of the nodes, where all queries are equal
@@ -30,8 +30,7 @@ class _SplineAttention(torch.autograd.Function):
             position, sites = _grid(q * scale, k, nodes)
             samples = _weights(sites, k) @ v
             table = samples_to_table(nodes, v.dtype, v.device) @ samples
-            out = gather(table.view(-1, v.shape[-1]), *_cells(position, nodes))
-        out = out.view(*position.shape, -1).to(value.dtype)
+            out = points(position, REFINED * nodes).gather(table, value.dtype)
         return out, position, sites, samples
 
     @staticmethod
@@ -52,19 +51,15 @@ class _SplineAttention(torch.autograd.Function):
         d_query = d_key = d_value = None
         with _full_precision(query.device.type):
             k, v = _widened(query, key, value)[1:]
-            batch, heads, _, channels = samples.shape
             weights = _weights(sites, k)
             to_table = samples_to_table(ctx.nodes, v.dtype, v.device)
-            rows, u = _cells(position, ctx.nodes)
-            grad = grad.to(v.dtype).reshape(-1, channels)
+            queries = points(position, REFINED * ctx.nodes)
+            grad = queries.arranged(grad)
             if needs[0]:
-                table = to_table @ _slopes(weights, k, v, samples)
-                d_t = gather_dot(table.view(-1, channels), rows, u, grad).view(position.shape)
+                d_t = queries.gather_dot(to_table @ _slopes(weights, k, v, samples), grad)
                 d_query = d_t.mul_(ctx.scale).transpose(1, 2).to(query.dtype)
             if needs[1] or needs[2]:
-                group = (position[0].numel(), REFINED * ctx.nodes * heads)
-                table = scatter(rows, u, grad, batch * group[1], group).view(batch, heads, -1, channels)
-                d_samples = to_table.t() @ table
+                d_samples = to_table.t() @ queries.scatter(grad)
                 d_key, d_value = _node_gradients(weights, sites, v, samples, d_samples)
                 d_key, d_value = d_key.to(key.dtype), d_value.to(value.dtype)
         return d_query, d_key, d_value, None, None
@@ -104,18 +99,11 @@ def _grid(t: Tensor, key: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     largest = torch.maximum(high, -low)
     # equal keys would bend nothing: to bend at the largest t then costs no accuracy and keeps t's digits
     bend = torch.maximum((key_high - key_low) / CORE, 1 / torch.where(largest > 1e-30, largest, 1.0))
-    start, steps = _asinh(low * bend), nodes - 1 - 2 * PAD
-    step = ((_asinh(high * bend) - start) / steps).clamp(min=LEAST_STEP)
+    start, steps = asinh(low * bend), nodes - 1 - 2 * PAD
+    step = ((asinh(high * bend) - start) / steps).clamp(min=LEAST_STEP)
     site = torch.arange(-PAD, nodes - PAD, dtype=t.dtype, device=t.device)
     sites = torch.sinh(torch.addcmul(start.unsqueeze(-1), step.unsqueeze(-1), site)) / bend.unsqueeze(-1)
-    tokens_first = t.transpose(1, 2).contiguous()
-    position = _asinh(tokens_first * bend.unsqueeze(1)).sub_(start.unsqueeze(1))
-    return position.mul_((REFINED * nodes - TABLE_DEGREE) / steps / step.unsqueeze(1)), sites
-
-
-def _asinh(y: Tensor) -> Tensor:
-    """torch.asinh is fifteen times slower on CPU."""
-    return y.square().add_(1).sqrt_().add_(y.abs()).log_().copysign_(y)
+    return place(t, bend, start, (REFINED * nodes - TABLE_DEGREE) / steps / step), sites
 
 
 def _weights(sites: Tensor, key: Tensor) -> Tensor:
@@ -145,16 +133,6 @@ def _node_gradients(
     columns = torch.cat([d_samples, tilted, (tilted * samples).sum(-1, keepdim=True)], -1)
     d_value, per_channel, shift = (weights.transpose(-1, -2) @ columns).split([value.shape[-1], value.shape[-1], 1], -1)
     return (per_channel * value).sum(-1) - shift.squeeze(-1), d_value
-
-
-def _cells(position: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
-    """position (B, N, H) -> first table row (B N H) and place in the cell; nan has some row, and is nan there."""
-    batch, _, heads = position.shape
-    table_rows = REFINED * nodes
-    dtype = row_dtype(position.numel(), batch * heads * table_rows)
-    cell = position.to(dtype).clamp_(0, table_rows - TABLE_DEGREE - 1)
-    first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
-    return (cell + first.view(batch, 1, heads)).view(-1), (position - cell).sub_(0.5).view(-1)
 
 
 def _plain_gradients(inputs: tuple[Tensor, Tensor, Tensor], scale: float, grad: Tensor) -> tuple[Tensor, ...]:
