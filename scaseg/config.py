@@ -14,6 +14,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.errors import UserError
 
@@ -312,6 +313,16 @@ def check_least(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and value < least:
             raise UserError(f"{key}={value} must be at least {least}")
+
+
+def merge_protocol(saved: Mapping[str, Any], changes: Any) -> dict[str, Any]:
+    """A checkpoint's protocol with changes, as plain values; UserError where they do not fit."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Protocol), saved, changes)
+    except OmegaConfBaseException as error:
+        raise UserError(f"protocol: {error}") from error
+    check_protocol(merged)
+    return plain(merged)
 
 
 def check_protocol(protocol: Any) -> None:

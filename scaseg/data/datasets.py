@@ -12,7 +12,8 @@ from torch.utils.data import Dataset, Sampler, default_collate
 
 from scaseg.data.folder import FolderDataset, Picture
 from scaseg.data.labels import LabelTable, Mask
-from scaseg.data.transforms import Size, box_ratio, training_pipeline
+from scaseg.data.sizes import box_ratio, evaluation_size
+from scaseg.data.transforms import training_pipeline
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
 
@@ -91,13 +92,6 @@ class EvalSamples(Dataset[dict[str, Any]]):
         if size != stored:
             image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
         return torch.from_numpy(image)
-
-
-def evaluation_size(size: Size, box: Sequence[int] | None, size_divisor: int = 1, scale: float = 1.0) -> Size:
-    """Size (H, W) of a picture in `scale` x box (long, short), aspect kept, sides rounded up to the divisor."""
-    ratio = box_ratio(size, box) * scale
-    height, width = (-(-int(side * ratio + 0.5) // size_divisor) * size_divisor for side in size)
-    return height, width
 
 
 def collate_train(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -14,11 +14,10 @@ import numpy as np
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.photometric import Distortion, Photometric, distort
+from scaseg.data.sizes import Size, box_ratio
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
-
-Size = tuple[int, int]  # height, width
 
 
 def training_pipeline(
@@ -36,13 +35,6 @@ def training_pipeline(
     colour = Photometric() if photometric else None
     crop = ScaledCrop(crop_size, resize_box, scale, cat_max_ratio, flip, colour)
     return A.Compose([crop], is_check_shapes=False)
-
-
-def box_ratio(size: Size, box: Sequence[int] | None) -> float:
-    """The factor that brings a picture into a box (long side, short side), aspect kept; no box: 1."""
-    if box is None:
-        return 1.0
-    return min(max(box) / max(size), min(box) / min(size))
 
 
 class View(NamedTuple):

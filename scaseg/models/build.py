@@ -8,13 +8,15 @@ from typing import Any
 from torch import nn
 
 from scaseg.errors import UserError
-from scaseg.models.segmentor import Segmentor
+from scaseg.models.segmentor import MEAN, STD, Segmentor
+
+NOT_ARGUMENTS = ("name", "weights", "weights_sha256", "mean", "std")
 
 
 def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
     """Instantiate `cfg["_target_"]`, which must be an nn.Module, with the other keys and `extra`.
 
-    `name`, `weights` and keys that start with an underscore are not arguments. Raises UserError where the class
+    Keys of NOT_ARGUMENTS and those that start with an underscore are not arguments. Raises UserError where the class
     is missing or refuses a value. Configurations come out of checkpoints too, so nothing but a module is built.
     """
     target = str(cfg["_target_"])
@@ -25,7 +27,7 @@ def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
         raise UserError(f"{where}._target_={target}: no such class ({error})") from error
     if not (inspect.isclass(cls) and issubclass(cls, nn.Module)):
         raise UserError(f"{where}._target_={target} is not an nn.Module")
-    arguments = {k: v for k, v in cfg.items() if k not in ("name", "weights") and not k.startswith("_")}
+    arguments = {k: v for k, v in cfg.items() if k not in NOT_ARGUMENTS and not k.startswith("_")}
     known = inspect.signature(cls).parameters
     if unknown := [key for key in arguments if key not in known]:
         raise UserError(f"{where}: {target} has no option {', '.join(unknown)}; it has {', '.join(known)}")
@@ -37,8 +39,16 @@ def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
 
 
 def build_segmentor(cfg: Mapping[str, Any], num_classes: int) -> Segmentor:
-    """Encoder and decoder from `cfg["backbone"]` and `cfg["decoder"]`, plain dicts; no weights are loaded."""
+    """Encoder and decoder from `cfg["backbone"]` and `cfg["decoder"]`, plain dicts; no weights are loaded.
+
+    `backbone.mean` and `backbone.std` are the normalisation that its weights expect; ImageNet's where not given.
+    """
     encoder = build_module(cfg["backbone"], "backbone")
     channels: tuple[int, ...] = encoder.channels  # type: ignore[assignment]
     decoder = build_module(cfg["decoder"], "decoder", in_channels=channels, num_classes=num_classes)
-    return Segmentor(encoder, decoder)
+    mean, std = cfg["backbone"].get("mean") or MEAN, cfg["backbone"].get("std") or STD
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise UserError(
+            f"backbone.mean={list(mean)} and backbone.std={list(std)}: three numbers each, on the 0..255 scale"
+        )
+    return Segmentor(encoder, decoder, mean, std)

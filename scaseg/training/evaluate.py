@@ -9,10 +9,8 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import torch
 from lightning.pytorch import Callback
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from scaseg.config import Protocol, check_protocol, plain
+from scaseg.config import merge_protocol
 from scaseg.data.build import build_source
 from scaseg.errors import UserError
 from scaseg.evaluation.submission import Export
@@ -39,7 +37,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     path, commit = Path(options["ckpt"]), git_commit()
     checkpoint = load_checkpoint(path, "ckpt")
     config = checkpoint["scaseg"]["config"]
-    config["protocol"] = _protocol(config["protocol"], options["protocol"])
+    config["protocol"] = merge_protocol(config["protocol"], options["protocol"])
     hardware = options["hardware"]
     batch_size = hardware["eval_batch_size"] or config["hardware"]["eval_batch_size"] or 1
     config["hardware"] = {**hardware, "eval_batch_size": batch_size}
@@ -104,15 +102,6 @@ def described(protocol: dict[str, Any]) -> str:
     if protocol["mode"] == "slide":
         return f"windows {protocol['window']}, stride {protocol['stride']}, {size}"
     return f"whole image {size}"
-
-
-def _protocol(saved: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Protocol), saved, changes)
-    except OmegaConfBaseException as error:
-        raise UserError(f"protocol: {error}") from error
-    check_protocol(merged)
-    return plain(merged)
 
 
 def _output_folder(path: Path, split: str, protocol: dict[str, Any], output: str | None) -> Path:

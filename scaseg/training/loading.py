@@ -1,25 +1,13 @@
-"""Checkpoints of earlier runs: read with care, refused where they are none or do not fit."""
+"""Checkpoints of earlier runs, refused where they do not fit."""
 
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from scaseg.errors import UserError
+from scaseg.use.checkpoint import load_checkpoint
 
-
-def load_checkpoint(path: Path, key: str) -> dict[str, Any]:
-    """A checkpoint of ours as a dict, tensors on the CPU; UserError, naming the option `key`, where it is none."""
-    if not path.is_file():
-        raise UserError(f"{key}={path}: no such file")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{key}={path}: not a checkpoint that can be read ({type(error).__name__})") from error
-    if not isinstance(checkpoint, dict) or "scaseg" not in checkpoint:
-        raise UserError(f"{key}={path}: not written by scaseg.train (it has no `scaseg` entry)")
-    return checkpoint
+__all__ = ["check_architecture", "load_checkpoint"]
 
 
 def check_architecture(config: dict[str, Any], checkpoint: dict[str, Any], state: dict[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ a bump of width p + 1; a spline is a sum of them, centred on the integers.
 from collections.abc import Callable
 from functools import cache
 from math import comb, factorial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Matrix = NDArray[np.floating]
+Made = TypeVar("Made", bound=Callable[..., Tensor])
 
 DEGREE = 7  # of the spline through the samples
 TABLE_DEGREE = 3
@@ -79,7 +81,13 @@ def _powers_to_weights() -> Matrix:
     return np.asarray(np.linalg.solve(points[:, None] ** numbers, values))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _constant_in_graphs(function: Made) -> Made:
+    """torch.compiler.assume_constant_result, which imports the compiler: a second that inference has no use for."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@_constant_in_graphs
 def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(REFINED nodes, nodes): samples of a function -> coefficients c of a cubic spline through its values.
 
@@ -89,7 +97,7 @@ def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Te
     return _on_device(("table", nodes, dtype, device), lambda: _samples_to_table(nodes))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@_constant_in_graphs
 def powers_to_weights(dtype: torch.dtype, device: torch.device) -> Tensor:
     """(4, 4): powers of u, |u| <= 1/2 -> the cubic B-splines centred on -3/2, -1/2, 1/2 and 3/2, at u."""
     return _on_device(("weights", TABLE_DEGREE, dtype, device), _powers_to_weights)

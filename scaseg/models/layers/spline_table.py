@@ -20,12 +20,23 @@ RADIX = 32768  # from so many integers on torch sorts by radix on CPU: faster, w
 
 def gather(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
     """table (R, d) -> values (n, d)."""
+    if torch.compiler.is_exporting():
+        return _gather_in_graph(table, rows, u)
     count = rows.numel()
     indices, weights = rows.new_empty(count, TABLE_DEGREE + 1), u.new_empty(count, TABLE_DEGREE + 1)
     to_weights = powers_to_weights(u.dtype, u.device)
     for points in _blocks(rows):
         indices[points], weights[points] = _indices(rows[points]), _powers(u[points]).t() @ to_weights
     return _bag(table, indices.view(-1), _starts(rows), weights.view(-1))
+
+
+def _gather_in_graph(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
+    """The same for a graph of free sizes: blocks would fix the number of points, and ONNX has no embedding bag."""
+    weights = _powers(u).t() @ powers_to_weights(u.dtype, u.device)
+    out = table.index_select(0, rows) * weights[:, :1]
+    for row in range(1, TABLE_DEGREE + 1):
+        out = out + table.index_select(0, rows + row) * weights[:, row : row + 1]
+    return out
 
 
 def gather_dot(table: Tensor, rows: Tensor, u: Tensor, other: Tensor) -> Tensor:

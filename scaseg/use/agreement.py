@@ -1,0 +1,80 @@
+"""Whether an exported file computes what PyTorch does, at several sizes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scaseg.data.sizes import Size
+from scaseg.errors import UserError
+from scaseg.evaluation.inference import labels_at
+from scaseg.models.segmentor import Segmentor
+
+Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.generic]]
+SIZES = ((97, 131), (256, 320), (360, 480), (1024, 2048))
+LOGITS = 1e-4  # largest difference allowed in float32
+LABELS = 0.9999  # least share of equal labels
+
+
+@dataclass
+class Agreement:
+    """At one size: batch, the largest difference of logits (None where the file gives labels), equal labels."""
+
+    batch: int
+    size: Size
+    logits: float | None
+    labels: float
+
+    def __str__(self) -> str:
+        logits = "" if self.logits is None else f"logits differ by {self.logits:.1e} at the most, "
+        return f"{self.batch} x {self.size[0]} x {self.size[1]}: {logits}{100 * self.labels:.4f} % of labels equal"
+
+
+def compare(run: Run, segmentor: Segmentor, output: str, sizes: Sequence[Size] = SIZES) -> list[Agreement]:
+    """Run both on made-up pictures, the first size as a batch of two."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for number, size in enumerate(sizes):
+        images = picture(2 if number == 0 else 1, size, generator)
+        with torch.inference_mode():
+            logits = segmentor(images)
+            labels = labels_at(logits, size)
+        theirs = torch.from_numpy(np.asarray(run(images.numpy())))
+        difference = None
+        if output == "logits":
+            _same_shape(theirs, logits, size)
+            difference = (theirs - logits).abs().max().item()
+            theirs = labels_at(theirs, size)
+        _same_shape(theirs, labels, size)
+        equal = (theirs == labels).double().mean().item()
+        found.append(Agreement(images.shape[0], size, difference, equal))
+    return found
+
+
+def require(found: Sequence[Agreement], what: str) -> None:
+    """Raise UserError where one does not agree; nan does not."""
+    for one in found:
+        if not one.labels >= LABELS or (one.logits is not None and not one.logits <= LOGITS):
+            raise UserError(
+                f"{what} does not compute what PyTorch does ({one}; allowed {LOGITS:.0e} and {100 * LABELS} %):"
+                " nothing was written"
+            )
+
+
+def picture(batch: int, size: Size, generator: torch.Generator) -> Tensor:
+    """Made-up pictures (B, 3, H, W): patches of colour with soft edges and fine noise, whole numbers 0..255."""
+    coarse = F.interpolate(torch.rand(batch, 3, 6, 8, generator=generator), size=size, mode="bilinear")
+    fine = torch.rand(batch, 3, *size, generator=generator)
+    return ((coarse * 1.6 - 0.3).clamp(0, 1) * 215 + fine * 40).floor()
+
+
+def _same_shape(theirs: Tensor, ours: Tensor, size: Size) -> None:
+    if theirs.shape != ours.shape:
+        raise UserError(
+            f"the exported file gives {tuple(theirs.shape)} for images of {size[0]} x {size[1]}, PyTorch"
+            f" {tuple(ours.shape)}: nothing was written"
+        )

@@ -1,0 +1,75 @@
+"""The model as a graph with free batch, height and width: what every export starts from."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from scaseg.errors import UserError
+from scaseg.models.segmentor import Segmentor
+
+LEAST_SIDE = 64  # of an exported graph's images, in pixels
+EXAMPLE = (2, 3, 192, 224)  # no side equal to another, none 1: both would be taken for constants
+OUTPUTS = ("logits", "labels")
+FREE = {"images": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}}
+
+
+class Exported(nn.Module):
+    """RGB images (B, 3, H, W) float32 on the 0..255 scale -> logits (B, K, ~H/4, ~W/4) or labels (B, H, W) int64."""
+
+    def __init__(self, segmentor: Segmentor, output: str) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+        self.output = output
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.segmentor(images)
+        if self.output == "logits":
+            return logits
+        return F.interpolate(logits, size=images.shape[2:], mode="bilinear").argmax(1)
+
+
+def capture(segmentor: Segmentor, output: str, strip: str) -> ExportedProgram:
+    """The graph of a segmentor in evaluation mode; UserError where torch.export cannot follow the model.
+
+    strip: how its strip attention is computed, `exact` or `spline`, for a graph cannot choose by size.
+    """
+    with computed(segmentor, strip), torch.no_grad(), quiet():
+        try:
+            return torch.export.export(
+                Exported(segmentor, output), (torch.rand(EXAMPLE) * 255,), dynamic_shapes=FREE, strict=False
+            )
+        except Exception as error:  # torch.export's many; a backbone of the user's choice may be any of timm's
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"torch.export cannot follow this model with free sizes ({type(error).__name__}: {first});"
+                " format=safetensors exports any"
+            ) from error
+
+
+@contextmanager
+def computed(segmentor: nn.Module, strip: str) -> Iterator[None]:
+    """Within it, every strip attention is computed in this form."""
+    attentions: list[Any] = [module for module in segmentor.modules() if hasattr(module, "strip")]
+    before = [attention.strip for attention in attentions]
+    for attention in attentions:
+        attention.strip = strip
+    try:
+        yield
+    finally:
+        for attention, form in zip(attentions, before, strict=True):
+            attention.strip = form
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporters' notices of their own deprecations."""
+    with warnings.catch_warnings():
+        for category in (FutureWarning, DeprecationWarning, UserWarning):
+            warnings.simplefilter("ignore", category)
+        yield

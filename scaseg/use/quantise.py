@@ -1,0 +1,69 @@
+"""Static int8 quantisation of an ONNX file by onnxruntime: weights a channel, activations from pictures."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from scaseg.errors import UserError
+from scaseg.use.model import TrainedModel
+from scaseg.use.onnx_file import AXES
+from scaseg.use.pictures import read_picture
+
+# Convolutions and matrix products hold nearly all of the work; the rest stays in float32.
+OPERATORS = ("Conv", "MatMul", "Gemm")
+
+
+def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence[Path]) -> None:
+    """Write `target`, the int8 form of the float32 file `source`, calibrated on pictures as the model sees them.
+
+    Raises UserError where there is no picture or one cannot be read.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    if not pictures:
+        raise UserError("int8 needs pictures to calibrate on: calibration=FOLDER")
+    prepared = target.with_name(target.name + ".prepared")
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # advice for those who write the quantiser
+    try:
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(target),
+            _reader(model, pictures),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"MatMulConstBOnly": True},  # products of two activations are attention
+        )
+    finally:
+        logger.setLevel(level)
+        prepared.unlink(missing_ok=True)
+
+
+def _reader(model: TrainedModel, pictures: Sequence[Path]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = list(pictures)
+
+        def get_next(self) -> dict[str, Any] | None:
+            if not self.left:
+                return None
+            image = read_picture(self.left.pop(0))
+            height, width = model.seen_size((image.shape[0], image.shape[1]))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+            (name,) = AXES
+            return {name: np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)}
+
+    return Reader()

@@ -1,0 +1,82 @@
+"""One call of python -m scaseg.predict, from its options to what it prints."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+import scaseg
+from scaseg.use.folder import Outcome, predict_all
+from scaseg.use.inputs import Input
+from scaseg.use.model import TrainedModel
+from scaseg.use.outputs import KINDS, RECORD, Outputs
+
+NAMED = 20  # failures repeated at the end
+
+
+class Options(Protocol):
+    """The keys of scaseg.predict.PredictConfig that are used here."""
+
+    ckpt: str
+    output: str
+    write: str
+    overwrite: bool
+    batch_size: int
+    max_pixels: int
+    device: str
+    threads: int | None
+
+
+def predict(
+    options: Options,
+    inputs: Sequence[Input],
+    others: int,
+    protocol: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Outcome:
+    """Predict the inputs into `options.output`; prints what was done.
+
+    others: files beside the inputs that are no images by name. protocol: from the model's own to the wanted one.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    model = scaseg.load(options.ckpt, chosen_device(options.device))
+    model.protocol = protocol(model.protocol)
+    kinds = KINDS if options.write == "both" else (options.write,)
+    outputs = Outputs(Path(options.output), kinds, model.labels)
+    record = {"model": digest(model), "protocol": model.protocol, "classes": list(model.classes)}
+    outputs.begin(record, options.overwrite)
+    start = time.perf_counter()
+    outcome = predict_all(model, inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)
+    seconds = time.perf_counter() - start
+    failed = [{"file": file, "reason": reason} for file, reason in outcome.failed]
+    counts = {"done": len(outcome.done), "kept": len(outcome.kept), "failed": len(failed), "other_files": others}
+    outputs.finish(record, {"status": "done", "checkpoint": options.ckpt, "counts": counts, "failed": failed})
+
+    print(f"{len(outcome.done)} predicted in {seconds:.1f} s", end="")
+    print(f", {len(outcome.kept)} kept from before (overwrite=true makes them again)" if outcome.kept else "", end="")
+    print(f", {others} files that are no images by name left out" if others else "")
+    if failed:
+        print(f"{len(failed)} failed:")
+        for file, reason in outcome.failed[:NAMED]:
+            print(f"  {file}: {reason}")
+        if len(failed) > NAMED:
+            print(f"  and {len(failed) - NAMED} more: see {outputs.folder / RECORD}")
+    print(f"output:  {outputs.folder}")
+    return outcome
+
+
+def chosen_device(name: str) -> str:
+    """`auto` is the GPU where there is one."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def digest(model: TrainedModel) -> str:
+    """A short hash of the weights: the same model by whatever path."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(model.segmentor.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
