@@ -97,12 +97,14 @@ def onnx_runner(path: Path, threads: int | None = None) -> Run:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Without the exporter's own lines, which it prints and logs whatever `verbose` says."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without the exporters' own lines, which they print and log whatever `verbose` says."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

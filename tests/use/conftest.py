@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scaseg.config import compose, run_config
-from scaseg.data.shapes import Shapes
+from scaseg.data.build import dataset_class
 from scaseg.models.build import build_segmentor
 
 TINY = [
@@ -20,16 +20,17 @@ TINY = [
 ]
 
 
-def write_checkpoint(path: Path, overrides: list[str] | None = None) -> Path:
-    config = run_config(compose("train", [*TINY, *(overrides or [])]))
+def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list[str] | None = None) -> Path:
+    """overrides: of the small model; plain: those of another model altogether."""
+    config = run_config(compose("train", plain or [*TINY, *(overrides or [])]))
     torch.manual_seed(0)
-    labels = Shapes.labels
+    labels = dataset_class(config["dataset"]).labels
     segmentor = build_segmentor(config, labels.num_classes)
     with torch.no_grad():  # fresh classifiers answer one class everywhere
         for norm in (m for m in segmentor.modules() if isinstance(m, torch.nn.BatchNorm2d)):
             norm.running_mean.normal_(0, 0.1)
             norm.running_var.uniform_(0.5, 1.5)
-        segmentor.decoder.classifier.weight.normal_(0, 1)
+        segmentor.decoder.classifier.weight.normal_(0, 0.1)
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {f"model.{name}": tensor for name, tensor in segmentor.state_dict().items()}
     ours: dict[str, Any] = {

@@ -1,0 +1,148 @@
+"""Exported files compute what PyTorch does, at sizes the exporter never saw, or are not written."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import scaseg
+from scaseg.errors import UserError
+from scaseg.use.agreement import Agreement, compare, require
+from scaseg.use.export import export
+from scaseg.use.graph import computed
+from tests.conftest import ROOT
+from tests.use.conftest import write_checkpoint
+
+Picture = np.ndarray[Any, Any]
+SIZES = [(97, 131), (64, 160)]
+
+
+def options(checkpoint: Path, file: Path, **changes: Any) -> Any:
+    known = {"format": "onnx", "output": "logits", "strip": "spline", "int8": False, "overwrite": False}
+    return SimpleNamespace(ckpt=str(checkpoint), file=str(file), **{**known, **changes})
+
+
+@pytest.fixture(scope="module")
+def labels_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxruntime")
+    return export(
+        options(checkpoint, tmp_path_factory.mktemp("onnx") / "model.onnx", output="labels", strip="exact"), [], SIZES
+    )
+
+
+def readme_reader() -> str:
+    text = (ROOT / "README.md").read_text()
+    return next(block for block in text.split("```python\n") if block.startswith("import json")).split("```")[0]
+
+
+def test_the_readmes_reader_sees_what_predict_sees(
+    labels_file: Path, checkpoint: Path, photo: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = readme_reader()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(labels_file.read_bytes())
+    Image.fromarray(photo).save("street.jpg", quality=100)
+    exec(compile(code, "README.md", "exec"), {})
+    model = scaseg.load(checkpoint)
+    shown = np.asarray(Image.open("labels.png"))
+    np.testing.assert_array_equal(shown, model.colours[model.predict("street.jpg")])
+
+
+def test_metadata_says_all_that_a_reader_needs(labels_file: Path, checkpoint: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(labels_file), providers=["CPUExecutionProvider"])
+    about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    model = scaseg.load(checkpoint)
+    assert tuple(about["classes"]) == model.classes and about["colours"] == model.colours.tolist()
+    assert about["normalisation"] == {**model.config["normalisation"], "applied": "inside"}
+    assert about["output"] == "labels" and about["protocol"] == model.protocol
+    (images,) = session.get_inputs()
+    assert (images.name, images.shape) == ("images", ["batch", 3, "height", "width"])
+
+
+@pytest.mark.parametrize("strip", ["exact", pytest.param("spline", marks=pytest.mark.slow)])
+def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    export(options(checkpoint, tmp_path / "m.onnx", strip=strip), [], SIZES)
+    told = capsys.readouterr().out
+    assert told.count("100.0000 % of labels equal") == 2 and "written" in told
+    assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.parametrize("strip", ["exact", "spline"])
+def test_torch_export(checkpoint: Path, tmp_path: Path, strip: str) -> None:
+    file = export(options(checkpoint, tmp_path / "m.pt2", format="torch_export", strip=strip), [], SIZES)
+    about: dict[str, Any] = {"classes": ""}
+    program = torch.export.load(file, extra_files=about)
+    assert json.loads(about["classes"]) == list(scaseg.load(checkpoint).classes)
+    images = torch.rand(3, 3, 75, 200) * 255
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            program.module()(images), scaseg.load(checkpoint).segmentor(images), atol=1e-4, rtol=0
+        )
+
+
+def test_safetensors_is_the_saved_folder(checkpoint: Path, tmp_path: Path) -> None:
+    folder = export(options(checkpoint, tmp_path / "m", format="safetensors"), [], SIZES)
+    assert scaseg.load(folder).classes == scaseg.load(checkpoint).classes
+
+
+def test_what_disagrees_is_not_written(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import scaseg.use.export as module
+
+    runner = module._torch_runner
+    monkeypatch.setattr(module, "_torch_runner", lambda path: lambda images: runner(path)(images) + np.float32(3e-4))
+    with pytest.raises(UserError, match="nothing was written"):
+        export(options(checkpoint, tmp_path / "m.pt2", format="torch_export", strip="exact"), [], SIZES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_and_other_shapes_do_not_agree(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match="does not compute"):
+        require([Agreement(1, (64, 64), float("nan"), 1.0)], "it")
+    require([Agreement(1, (64, 64), 9e-5, 0.99995)], "it")
+    with pytest.raises(UserError, match="gives"):
+        compare(lambda images: images[:, 0, 1:], scaseg.load(checkpoint).segmentor, "labels", SIZES)
+
+
+def test_nothing_is_overwritten_unless_asked(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export(options(checkpoint, tmp_path / "m.onnx"), [], SIZES)
+    assert (tmp_path / "m.onnx").read_text() == "mine"
+
+
+def test_strip_forms_are_put_back(checkpoint: Path) -> None:
+    segmentor = scaseg.load(checkpoint).segmentor
+    forms = [module.strip for module in segmentor.modules() if hasattr(module, "strip")]
+    with computed(segmentor, "exact"):
+        assert {module.strip for module in segmentor.modules() if hasattr(module, "strip")} == {"exact"}
+    assert [module.strip for module in segmentor.modules() if hasattr(module, "strip")] == forms
+
+
+@pytest.mark.slow
+def test_int8_runs_and_is_smaller(checkpoint: Path, photo: Picture, tmp_path: Path, labels_file: Path) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    file = export(
+        options(checkpoint, tmp_path / "m8.onnx", output="labels", int8=True), [tmp_path / "a.png"] * 3, SIZES
+    )
+    from scaseg.use.onnx_file import onnx_runner
+
+    pixels = photo.transpose(2, 0, 1)[None].astype(np.float32)
+    wanted = scaseg.load(checkpoint).predict(photo)
+    assert (onnx_runner(file)(pixels)[0] == wanted).mean() > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["mit_b0", "mscan_t", "efficientnet_lite0"])
+def test_whole_models_at_the_sizes_of_the_datasets(backbone: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    checkpoint = write_checkpoint(tmp_path / "m.ckpt", plain=[f"backbone={backbone}", "dataset=camvid"])
+    export(options(checkpoint, tmp_path / "m.onnx"), [], [(97, 131), (512, 512), (1024, 2048)])
