@@ -1,4 +1,6 @@
-"""mIoU and time of ONNX files (output=labels) on a split, in one run: python experiments/use/onnx_miou.py CKPT DATA SPLIT FILE...
+"""mIoU and time of ONNX files (output=labels) on a split, in one run.
+
+    python experiments/use/onnx_miou.py CKPT DATA SPLIT FILE...
 
 Each file sees the images as the checkpoint's protocol shows them; its labels are brought to the mask's size by
 nearest neighbours where that differs, float32 and int8 alike.

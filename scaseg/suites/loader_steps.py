@@ -16,7 +16,7 @@ from scaseg.data.cache import Cache
 from scaseg.data.datasets import TrainSamples, collate_train
 from scaseg.data.folder import FolderDataset, read_image, read_mask
 from scaseg.data.photometric import distort
-from scaseg.data.transforms import box_ratio
+from scaseg.data.sizes import box_ratio
 from scaseg.suites.row import Row
 
 BLOCK = 32  # images in one round

@@ -22,6 +22,8 @@ from scaseg.models.segmentor import Segmentor
 from scaseg.use.pictures import Picture, as_picture
 from scaseg.use.stored import Stored, read_stored
 
+WINDOWS_AT_ONCE = 4
+
 
 @dataclass
 class TrainedModel:
@@ -69,11 +71,13 @@ class TrainedModel:
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
         """The same of several RGB arrays of one size."""
         size = images[0].shape[0], images[0].shape[1]
-        seen = self.seen_size(size)
-        if seen != size:
+        views = [self._view(images, self.seen_size(size, scale)) for scale in self.protocol.get("scales") or [1.0]]
+        return list(self._labels(views, size).cpu().numpy())
+
+    def _view(self, images: Sequence[Picture], seen: Size) -> Tensor:
+        if seen != images[0].shape[:2]:
             images = [cv2.resize(image, seen[::-1], interpolation=cv2.INTER_LINEAR) for image in images]  # type: ignore[misc]
-        batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
-        return list(self._labels(batch, size).cpu().numpy())
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write weights, configuration and model card into a new folder, which `scaseg.load` reads."""
@@ -81,15 +85,16 @@ class TrainedModel:
 
         return save(self, Path(folder))
 
-    def seen_size(self, size: Size) -> Size:
+    def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the protocol shows the model an image of this size."""
-        return evaluation_size(size, self.protocol["box"], self.protocol["size_divisor"])
+        return evaluation_size(size, self.protocol["box"], self.protocol["size_divisor"], scale)
 
     @torch.inference_mode()
-    def _labels(self, batch: Tensor, size: Size) -> Tensor:
+    def _labels(self, views: list[Tensor], size: Size) -> Tensor:
         sliding = self.protocol["mode"] == "slide"
         window, stride = (tuple(self.protocol[key]) if sliding else None for key in ("window", "stride"))
-        return predict_labels(self.segmentor, batch, size, window, stride)
+        flip = self.protocol.get("flip", False)
+        return predict_labels(self.segmentor, views, size, window, stride, WINDOWS_AT_ONCE, flip)
 
 
 def load_model(path: Path, device: str = "cpu") -> TrainedModel:

@@ -7,8 +7,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from scaseg.errors import UserError
+from scaseg.evaluation.inference import labels_at
+from scaseg.use.agreement import Run
 from scaseg.use.model import TrainedModel
 from scaseg.use.onnx_file import AXES
 from scaseg.use.pictures import read_picture
@@ -50,6 +54,28 @@ def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence
         prepared.unlink(missing_ok=True)
 
 
+def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[Path]) -> float:
+    """Share of labels, at the size that the model sees, in which a file and PyTorch agree on real pictures."""
+    shares = []
+    for path in pictures:
+        pixels = _seen(model, path)
+        size = (pixels.shape[2], pixels.shape[3])
+        with torch.inference_mode():
+            ours = labels_at(model.segmentor(torch.from_numpy(pixels)), size)
+        theirs = torch.from_numpy(np.asarray(run(pixels)))
+        if output == "logits":
+            theirs = labels_at(theirs, size)
+        shares.append((theirs == ours).double().mean().item())
+    return sum(shares) / len(shares)
+
+
+def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
+    image = read_picture(path)
+    height, width = model.seen_size((image.shape[0], image.shape[1]))
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+
+
 def _reader(model: TrainedModel, pictures: Sequence[Path]) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
@@ -58,12 +84,7 @@ def _reader(model: TrainedModel, pictures: Sequence[Path]) -> Any:
             self.left = list(pictures)
 
         def get_next(self) -> dict[str, Any] | None:
-            if not self.left:
-                return None
-            image = read_picture(self.left.pop(0))
-            height, width = model.seen_size((image.shape[0], image.shape[1]))
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
             (name,) = AXES
-            return {name: np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)}
+            return {name: _seen(model, self.left.pop(0))} if self.left else None
 
     return Reader()

@@ -45,14 +45,23 @@ def test_computes_what_the_weights_say(checkpoint: Path, photo: Picture) -> None
     np.testing.assert_array_equal(scaseg.load(checkpoint).predict(photo), plain.predict(batch)[0].numpy())
 
 
-def test_labels_are_those_that_evaluation_counts(checkpoint: Path, shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        ["protocol.box=[320,240]"],
+        ["protocol.box=[240,180]", "protocol.scales=[0.75,1.0]", "protocol.flip=true"],
+        ["protocol.mode=slide", "protocol.window=[192,192]", "protocol.stride=[128,128]"],
+    ],
+    ids=["box", "scales and flip", "windows"],
+)
+def test_labels_are_those_that_evaluation_counts(protocol: list[str], shared: Path, tmp_path: Path) -> None:
     import scaseg.torchvision_fix
 
     from scaseg.data.camvid import CamVid
     from scaseg.data.datasets import EvalSamples, collate_eval
     from scaseg.training.task import SegmentationTask
 
-    path = write_checkpoint(tmp_path / "camvid.ckpt", ["protocol.box=[320,240]"])
+    path = write_checkpoint(tmp_path / "camvid.ckpt", protocol)
     saved = torch.load(path, weights_only=True)
     task = SegmentationTask(saved["scaseg"]["config"], Shapes.labels).eval()
     task.load_state_dict(saved["state_dict"])
