@@ -73,7 +73,8 @@ def _figures(checkpoint: Path, step: int) -> dict[str, Any]:
         except (OSError, ValueError):
             continue
         of_this = Path(result["checkpoint"]).name == checkpoint.name if "checkpoint" in result else True
-        if result.get("status") == "done" and result.get("step") == step and of_this:
+        known = any(all(one[key] == result.get(key) for key in ("split", "protocol")) for one in results)
+        if result.get("status") == "done" and result.get("step") == step and of_this and not known:
             results.append({key: result[key] for key in (*RESULTS, *RESULTS_MORE) if key in result})
     return {"results": results}
 

@@ -103,12 +103,17 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
         "versions": {"torch": "2"},
     }
     (run / "result.json").write_text(json.dumps(result))
+    for split, of in (("val", "last.ckpt"), ("test", "last.ckpt"), ("train", "best.ckpt")):
+        (run / "evaluation" / split).mkdir(parents=True)
+        told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}"}
+        (run / "evaluation" / split / "result.json").write_text(json.dumps(told))
     folder = scaseg.save_pretrained(run, tmp_path / "saved" / "model")
     assert {file.name for file in folder.iterdir()} == {"model.safetensors", "config.json", "README.md"}
     first, again = scaseg.load(run), scaseg.load(folder)
     np.testing.assert_array_equal(again.predict(photo), first.predict(photo))
     assert (again.classes, again.protocol) == (first.classes, first.protocol)
     card = (folder / "README.md").read_text()
+    assert [line.split("`")[1] for line in card.splitlines() if line.startswith("Split")] == ["val", "test"]
     assert "mIoU 61.25" in card and "| 0 | " + Shapes.labels.names[0] in card and "license: other" in card
     second = again.save_pretrained(tmp_path / "second")  # nothing is lost on the way
     for name in ("config.json", "README.md", "model.safetensors"):
