@@ -41,8 +41,8 @@ def rows(cfg: DictConfig) -> list[Row]:
     return [*table, *_dispatch(cfg.rounds)]
 
 
-def forms(heads: int, queries: int, keys: int, backward: bool) -> tuple[Form, Form, Form]:
-    """Strip attention as dispatched, plain strip attention, and vanilla cross-attention of the same width."""
+def forms(heads: int, queries: int, keys: int, backward: bool, mode: str = "auto") -> tuple[Form, Form, Form]:
+    """Strip attention as `mode` has it, plain strip attention, and vanilla cross-attention of the same width."""
     generator = torch.Generator().manual_seed(0)
 
     def tokens(count: int, channels: int) -> Tensor:
@@ -63,7 +63,7 @@ def forms(heads: int, queries: int, keys: int, backward: bool) -> tuple[Form, Fo
         return run
 
     return (
-        timed(lambda: strip_attention(query.squeeze(-1), key.squeeze(-1), value), query, key, value),
+        timed(lambda: strip_attention(query.squeeze(-1), key.squeeze(-1), value, mode=mode), query, key, value),
         timed(lambda: exact_attention(query, key, value, 1.0), query, key, value),
         timed(lambda: F.scaled_dot_product_attention(wide_query, wide_key, value), wide_query, wide_key, value),
     )
@@ -76,7 +76,7 @@ def _dispatch(rounds: int) -> list[Row]:
         ratios = {}
         for heads in ALL_HEADS:
             for queries, keys in GRID:
-                ours, plain, _ = forms(heads, queries, keys, backward)
+                ours, plain = (forms(heads, queries, keys, backward, mode)[0] for mode in ("auto", "exact"))
                 ratios[heads, queries, keys] = _ratio(ours, plain, 3 * rounds).ratio
         worst = max(ratios, key=lambda shape: ratios[shape].median)
         table.append(

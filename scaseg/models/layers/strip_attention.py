@@ -83,8 +83,9 @@ def logit_range(query: Tensor, key: Tensor, scale: float = 1.0) -> Tensor:
 
 def _worthwhile(query: Tensor, key: Tensor, nodes: int) -> bool:
     """By shape alone, so that graphs stay static; the crossing was measured on CPU against the fused kernel."""
-    many = query.numel() * key.shape[-1] >= 2**20
-    return many and query.shape[-1] >= 4 * nodes and key.shape[-1] >= 64
+    keys = key.shape[-1]
+    many = query.numel() * keys >= (2**20 if keys >= 128 else 2**21)
+    return many and query.shape[-1] >= 4 * nodes and keys >= 64
 
 
 def _few_weights(query: Tensor, key: Tensor) -> bool:
