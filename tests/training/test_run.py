@@ -74,6 +74,7 @@ def test_metrics_have_every_column_from_the_start(done: tuple[Path, dict[str, An
         *(f"train/{name}" for name in ("loss", "lr", "images_per_s", "data_wait")),
         *(f"val/{name}" for name in ("mIoU", "pixel_accuracy", "mean_accuracy")),
         *(f"val/IoU/{name}" for name in NAMES),
+        *(f"strip/{what}/stage_{stage}" for stage in (4, 3, 2, 1) for what in ("range", "error")),
     ]
     training = [row for row in table if row["train/loss"]]
     validation = [row for row in table if row["val/mIoU"]]
