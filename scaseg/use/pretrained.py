@@ -13,7 +13,7 @@ from scaseg.use.stored import CARD, CONFIG, FORMAT, WEIGHTS
 
 def save(model: TrainedModel, folder: Path) -> Path:
     """Write `folder`, which must be new or empty, whole or not at all; returns it. Raises UserError."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as encoded
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists already and is not an empty folder; name another")
@@ -21,7 +21,8 @@ def save(model: TrainedModel, folder: Path) -> Path:
     try:
         beside.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.segmentor.state_dict().items()}
-        save_file(tensors, beside / WEIGHTS, metadata={"format": "pt"})
+        # save_file would make it readable by its owner alone
+        (beside / WEIGHTS).write_bytes(encoded(tensors, metadata={"format": "pt"}))
         (beside / CONFIG).write_text(json.dumps(description(model), indent=2) + "\n")
         (beside / CARD).write_text(model_card(model))
         beside.replace(folder)
