@@ -170,6 +170,25 @@ def test_gradients_reach_every_parameter(options: dict[str, Any]) -> None:
     assert all(feature.grad is not None and feature.grad.abs().sum() > 0 for feature in maps)
 
 
+@pytest.mark.parametrize("options", [{}, {"query_pool": 2}, {"drop_path": 0.0}, {"lpm": "none"}], ids=str)
+def test_training_writes_into_no_view(options: dict[str, Any]) -> None:
+    """autograd would copy the view's gradient, and out of channels-last memory: half of the backward pass once."""
+    decoder = SCASegDecoder(CHANNELS, 5, **options).train()
+    maps = [
+        torch.randn(2, c, 64 // s, 96 // s).contiguous(memory_format=torch.channels_last)
+        for c, s in zip(CHANNELS, (4, 8, 16, 32), strict=True)
+    ]
+    graph: set[Any] = set()
+    waiting = [decoder([x.requires_grad_() for x in maps]).grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in graph:
+            graph.add(node)
+            waiting += [parent for parent, _ in node.next_functions]
+    assert len(graph) > 50
+    assert "CopySlices" not in {type(node).__name__ for node in graph}
+
+
 def test_training_drops_paths_and_channels_and_evaluation_does_not() -> None:
     decoder = SCASegDecoder(CHANNELS, 5, embed_channels=12, drop_path=0.5, dropout=0.5).double()
     maps = features(64, 64, 4)

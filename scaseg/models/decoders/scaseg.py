@@ -13,6 +13,7 @@ from scaseg.models.layers.attention import ATTENTIONS, CrossAttention, PooledCro
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
+from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
@@ -68,11 +69,11 @@ class CrossLayerBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
-        z: Tensor = x.permute(0, 2, 3, 1)  # a branch ends in a tensor of its own, to which z is added in place
-        z = self.drop(self.attention(self.norm_query(z), self.norm_memory(memory))).add_(z)
+        z: Tensor = x.permute(0, 2, 3, 1)
+        z = residual(self.drop(self.attention(self.norm_query(z), self.norm_memory(memory))), z)
         if self.lpm is not None and self.norm_lpm is not None:
-            z = self.drop(self.lpm(self.norm_lpm(z))).add_(z)
-        z = self.drop(self.ffn(self.norm_ffn(z))).add_(z)
+            z = residual(self.drop(self.lpm(self.norm_lpm(z))), z)
+        z = residual(self.drop(self.ffn(self.norm_ffn(z))), z)
         return z.permute(0, 3, 1, 2)
 
 

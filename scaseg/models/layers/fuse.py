@@ -36,10 +36,12 @@ class Fuse(nn.Module):
             return F.relu(self.norm(self.conv(torch.cat([_resize(x, size) for x in maps], 1))))
         weight, bias = (self.conv.weight, None) if self.training else self._folded()
         weights = weight.split(self.in_channels, 1)
-        fused = pointwise(maps[0], weights[0], bias)
-        for x, part in zip(maps[1:], weights[1:], strict=True):
-            fused = fused.add_(_resize(pointwise(x, part), size))
-        return F.relu_(self.norm(fused) if self.training else fused)
+        tokens = [x.permute(0, 2, 3, 1) for x in maps]
+        fused = pointwise(tokens[0], weights[0], bias)
+        for x, part in zip(tokens[1:], weights[1:], strict=True):
+            fused += _resize(pointwise(x, part).permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+        mixed = fused.permute(0, 3, 1, 2)
+        return F.relu_(self.norm(mixed)) if self.training else F.relu_(mixed)
 
     def _folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution and the norm after it as one."""

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+from scaseg.models.layers.in_place import relu, residual
 from scaseg.models.layers.pointwise import PointwiseConv
 
 
@@ -20,9 +21,8 @@ class LocalPerception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
-        detail = self.depthwise(F.relu_(self.expand(x.permute(0, 3, 1, 2))))
-        projected: Tensor = self.project(self.attention(detail))
-        return projected.permute(0, 2, 3, 1).add_(x)
+        detail = self.depthwise(relu(self.expand.tokens(x)).permute(0, 3, 1, 2))
+        return residual(self.project.tokens(self.attention(detail).permute(0, 2, 3, 1)), x)
 
 
 class MixFeedForward(nn.Module):

@@ -15,9 +15,13 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H, W), channels last in memory."""
+        return self.tokens(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """(B, H, W, in) -> (B, H, W, out)."""
         return pointwise(x, self.weight, self.bias)
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (B, in, H, W), weight (out, in, 1, 1), bias (out) -> (B, out, H, W), channels last in memory."""
-    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    """x (B, H, W, in), weight (out, in, 1, 1), bias (out) -> (B, H, W, out)."""
+    return F.linear(x, weight.flatten(1), bias)
