@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from scaseg.errors import UserError
@@ -35,7 +36,7 @@ def write_onnx(program: ExportedProgram, path: Path, output: str, about: dict[st
     """Write the graph with input `images` and one output called `output`; about: the file's metadata."""
     with quiet(), _hushed():
         made = torch.onnx.export(
-            program,
+            program.run_decompositions({torch.ops.aten.linear.default: _flat_linear}),
             (torch.rand(EXAMPLE),),
             dynamic_shapes=FREE,
             input_names=["images"],
@@ -49,6 +50,13 @@ def write_onnx(program: ExportedProgram, path: Path, output: str, about: dict[st
         model.metadata_props[name] = value
     model.graph.inputs[0].shape = _named(model.graph.inputs[0].shape)
     made.save(str(path), external_data=False)
+
+
+def _flat_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear over maps as one Gemm with its bias; onnxruntime would add the bias to a MatMul in a pass of its own."""
+    rows = x.reshape(-1, x.shape[-1])
+    out = rows @ weight.t() if bias is None else torch.addmm(bias, rows, weight.t())
+    return out.view(*x.shape[:-1], weight.shape[0])
 
 
 def _named(shape: Any) -> Any:
