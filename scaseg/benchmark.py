@@ -11,8 +11,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import TrainConfig, check, image_size, num_classes, plain
+from scaseg.config import check, image_size, num_classes, plain
 from scaseg.errors import UserError
+from scaseg.schema import TrainConfig
 
 
 class Format(Enum):

@@ -7,7 +7,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import DataConfig, plain
+from scaseg.config import plain
+from scaseg.schema import DataConfig
 
 
 @dataclass

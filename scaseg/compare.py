@@ -7,8 +7,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import Hardware, check_least, plain
+from scaseg.config import check_least, plain
 from scaseg.errors import UserError
+from scaseg.schema import Hardware
 
 
 class Which(Enum):

@@ -7,8 +7,9 @@ from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
 from scaseg.compare import Which
-from scaseg.config import Hardware, check_least, plain
+from scaseg.config import check_least, plain
 from scaseg.errors import UserError
+from scaseg.schema import Hardware
 
 
 @dataclass

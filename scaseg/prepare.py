@@ -14,7 +14,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import DataConfig, plain
+from scaseg.config import plain
+from scaseg.schema import DataConfig
 
 if TYPE_CHECKING:
     from scaseg.data.verify import Verified

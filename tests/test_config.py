@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from scaseg.config import NOT_IDENTITY, Decay, Mode, accumulation, compose, num_classes, run_config, run_name
+from scaseg.config import NOT_IDENTITY, accumulation, compose, num_classes, run_config, run_name
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
+from scaseg.schema import Decay, Mode
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"

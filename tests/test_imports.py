@@ -15,7 +15,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("use",),
-    ("config", "run_store"),
+    ("schema", "config", "run_store"),
     ("training",),
     ("suites", "report", "sweep", "comparison"),
     ("commands", "report.__main__"),
