@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from scaseg.models.layers import kernels as kernels_of_layers
 from scaseg.models.layers import strip_points, strip_triton
 from scaseg.models.layers.strip_attention import strip_attention
 from scaseg.models.layers.strip_points import TorchPoints
@@ -31,7 +32,7 @@ HALVES = [torch.float32, torch.bfloat16, torch.float16]
 
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strip_points, "_has_kernels", lambda device: True)
+    monkeypatch.setattr(kernels_of_layers, "_has_kernels", lambda device: True)
 
 
 def case(batch: int, heads: int, tokens: int, channels: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:

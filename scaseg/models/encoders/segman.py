@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.encoders.linear_scan import linear_scan
 from scaseg.models.encoders.neighbourhood import NeighbourhoodAttention
+from scaseg.models.encoders.selective_scan import selective_scan
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.pointwise import PointwiseConv
 
@@ -66,15 +66,15 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class Recurrence(nn.Module):
-    """linear_scan as a module, which knows what it costs."""
+    """selective_scan as a module, which knows what it costs."""
 
-    def forward(self, decay: Tensor, value: Tensor, reverse: bool) -> Tensor:
-        """decay, value (T, B, N, C) -> states of the same shape."""
-        return linear_scan(decay, value, reverse)
+    def forward(self, u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> Tensor:
+        """u, delta (T, B, N, C), rate (C), b (T, B, N, 1) -> states (T, B, N, C)."""
+        return selective_scan(u, delta, rate, b, reverse)
 
-    def multiply_adds(self, decay: Tensor, value: Tensor, reverse: bool) -> int:
+    def multiply_adds(self, u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> int:
         """10 for each state and step, the authors' rule: 9 for the discretised recurrence, 1 for the skip."""
-        return 10 * value.numel()
+        return 10 * u.numel()
 
 
 class SelectiveScan2d(nn.Module):
@@ -117,8 +117,8 @@ class SelectiveScan2d(nn.Module):
             weight = self.x_proj_weight.view(DIRECTIONS, self.rank + 2, channels)[k]
             steps, b, c = F.linear(u, weight).split([self.rank, 1, 1], -1)
             delta = F.softplus(F.linear(steps, self.dt_projs_weight[k], self.dt_projs_bias[k]))
-            decay = torch.exp(delta * -self.A_logs.view(DIRECTIONS, channels)[k].exp())
-            out = torch.addcmul(out, c, self.recurrence(decay, delta * (b * u), reverse))
+            rate = self.A_logs.view(DIRECTIONS, channels)[k].exp()
+            out = torch.addcmul(out, c, self.recurrence(u, delta, rate, b, reverse))
         return out
 
 

@@ -1,13 +1,11 @@
 """Queries as points of the table of strip attention: the torch form, and when Triton's kernels stand in for it."""
 
-from functools import cache
-from importlib.util import find_spec
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from scaseg.models.layers.kernels import on_kernels
 from scaseg.models.layers.spline import TABLE_DEGREE
 from scaseg.models.layers.spline_table import gather, gather_dot, row_dtype, scatter
 
@@ -52,18 +50,6 @@ def asinh(y: Tensor) -> Tensor:
     if torch.compiler.is_exporting():
         return y.asinh()
     return y.square().add_(1).sqrt_().add_(y.abs()).log_().copysign_(y)
-
-
-def on_kernels(x: Tensor) -> bool:
-    """Graphs keep to the torch form, which a compiler fuses and any machine can load; counters of operators see it."""
-    eager = type(x) is Tensor and not torch.compiler.is_compiling() and not is_in_torch_dispatch_mode()
-    return eager and x.dtype is torch.float32 and _has_kernels(x.device)
-
-
-@cache
-def _has_kernels(device: torch.device) -> bool:
-    ours = device.type == "cuda" and torch.version.hip is None and find_spec("triton") is not None
-    return ours and torch.cuda.get_device_capability(device) >= (8, 0)  # tf32
 
 
 class TorchPoints:
