@@ -28,7 +28,7 @@ CHOICES = {
     "retry": ("none", "failed"),
 }
 LEAST = {
-    "training.max_steps": 1,
+    "training.max_steps": 0,
     "training.batch_size": 1,
     "training.warmup_steps": 0,
     "training.val_every": 1,
@@ -144,6 +144,10 @@ def check(cfg: DictConfig) -> None:
     if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
         raise UserError(f"augment.scale={augment.scale}: two factors, the smaller first")
     check_protocol(cfg.protocol)
+    if training.max_steps == 0 and not cfg.decoder.get("weights"):
+        raise UserError(
+            "training.max_steps=0 evaluates a published model as it is: give decoder.weights=FILE, or steps to train"
+        )
     if training.val_every < training.max_steps and training.max_steps % training.val_every:
         raise UserError(
             f"training.val_every={training.val_every} must divide training.max_steps={training.max_steps},"

@@ -64,7 +64,7 @@ class Loss:
 class Training:
     """The recipe; steps are optimiser steps, batch_size is the total over all devices and accumulation."""
 
-    max_steps: int = 160_000
+    max_steps: int = 160_000  # 0: published weights (decoder.weights) are evaluated and become a run, untrained
     batch_size: int = 16
     batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
     lr: float = 6e-5

@@ -32,14 +32,14 @@ def main(cfg: DictConfig) -> None:
     config, name = run_config(cfg), run_name(cfg)
     refuse_failed(config, name)
     dataset, data_dir = config["dataset"], config["data_dir"]
-    train_source = build_source(dataset, data_dir, dataset["train_split"])
-    val_source = build_source(dataset, data_dir, dataset["val_split"])
-    for key, source in (("train_split", train_source), ("val_split", val_source)):
+    wanted = ("train_split", "val_split") if config["training"]["max_steps"] else ("val_split",)
+    sources = {key: build_source(dataset, data_dir, dataset[key]) for key in wanted}
+    for key, source in sources.items():
         if not source.labelled:
             raise UserError(f"dataset.{key}={dataset[key]} has no masks: choose another split of {dataset['name']}")
     from scaseg.training.run import train  # takes seconds: after all that may be wrong with what was asked
 
-    train(config, name, train_source, val_source)
+    train(config, name, sources.get("train_split"), sources["val_split"])
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self.last)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" and trainer.max_steps != 0:
             return
         self._saved_step = trainer.global_step
         assert self.journal.scores is not None

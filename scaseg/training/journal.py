@@ -36,7 +36,7 @@ class Journal(Callback):
         self.scores: Scores | None = None
         self.matrix: Tensor | None = None
         self.history: list[tuple[int, float]] = []
-        self._earlier_time = 0.0
+        self._earlier_time, self._session_start = 0.0, time.perf_counter()
         self._waited = 0.0
 
     @property
@@ -92,7 +92,7 @@ class Journal(Callback):
         self.matrix = pl_module.confusion.compute().cpu()
         self.scores = scores(self.matrix)
         pl_module.log("val/mIoU", self.scores.mean_iou, logger=False, rank_zero_only=False)
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" and trainer.max_steps != 0:  # a run of no steps is all validation
             return
         self.history.append((trainer.global_step, self.scores.mean_iou))
         names = pl_module.labels.names

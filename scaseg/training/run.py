@@ -44,12 +44,13 @@ log = logging.getLogger("scaseg")
 def train(
     config: dict[str, Any],
     name: str,
-    train_source: Source,
+    train_source: Source | None,
     val_source: Source,
     extra_callbacks: tuple[Callback, ...] = (),
 ) -> dict[str, Any]:
     """Train, or go on with, the run `name` of the resolved configuration; returns the content of result.json.
 
+    train_source: None for a run of no steps, which evaluates the weights that it is given and keeps them.
     Under several processes each calls this; the first writes the files. Raises UserError for what the user can
     put right, before the run folder is made wherever that is possible.
     """
@@ -66,7 +67,7 @@ def train(
 def _train(
     config: dict[str, Any],
     folder: Path,
-    train_source: Source,
+    train_source: Source | None,
     val_source: Source,
     extra_callbacks: tuple[Callback, ...],
     commit: str | None,
@@ -79,7 +80,8 @@ def _train(
     labels = val_source.labels
     task = SegmentationTask(config, labels)
     data = SegmentationData(config, train_source, val_source)
-    resume = None if config["fresh"] else checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
+    anew = config["fresh"] or not config["training"]["max_steps"]
+    resume = None if anew else checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
     start = 0 if resume is None else _step_of(resume, config, task)
     if resume is None and config["backbone"].get("weights"):
         report = load_encoder_weights(
@@ -100,7 +102,7 @@ def _train(
         log.info("model weights from %s: %s", config["decoder"]["weights"], report)
 
     recipe = config["training"]
-    val_every = min(recipe["val_every"], recipe["max_steps"])
+    val_every = max(1, min(recipe["val_every"], recipe["max_steps"]))
     journal = Journal(recipe["log_every"])
     checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every, journal)
     names = [val_source.name(i) for i in range(len(val_source))]
@@ -113,7 +115,7 @@ def _train(
         Heartbeat(folder, recipe["max_steps"], checkpoints),
         pictures,
     ]
-    if recipe["ema_decay"] is not None:
+    if recipe["ema_decay"] is not None and recipe["max_steps"]:
         callbacks.insert(0, EMAWeightAveraging(decay=recipe["ema_decay"]))
     if config["logger"]["name"] == "wandb":
         from scaseg.training.wandb_log import WandbMedia
@@ -130,8 +132,9 @@ def _train(
     with _logged(folder, first, "resuming" if resume else "starting"):
         if first:
             csv_log.rewind(start)
-        trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-        if journal.scores is None:  # resumed at its last step
+        if recipe["max_steps"]:
+            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        if journal.scores is None:  # resumed at its last step, or none to take
             trainer.validate(task, data, verbose=False)
     assert journal.scores is not None
     result = {

@@ -64,7 +64,7 @@ def model_card(model: TrainedModel) -> str:
         "## Terms",
         "",
         f"- data: {TERMS.get(dataset, UNKNOWN)}",
-        f"- start of the encoder: {_start(config['backbone'])}",
+        f"- start: {_start(config)}",
         "- licence of these weights: to be stated by who publishes them (`license` above is `other` until then)",
         "",
     ]
@@ -103,23 +103,36 @@ def _training(config: dict[str, Any], about: dict[str, Any]) -> list[str]:
     first: dict[str, Any] = next(iter(about.get("results", [])), {})
     versions = first.get("versions") or {}
     normalisation = config["normalisation"]
+    if not recipe["max_steps"]:
+        return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {_of(normalisation)})."]
     return [
         f"- data: {dataset['name']}, split {dataset['train_split']}, seed {config['seed']}",
         f"- step {about.get('step', UNKNOWN)} of {recipe['max_steps']}, {recipe['batch_size']} crops of"
         f" {' x '.join(map(str, config['augment']['crop_size']))} (height x width) each",
         f"- AdamW, learning rate {recipe['lr']} (decoder x {recipe['decoder_lr_mult']}), weight decay"
         f" {recipe['weight_decay']}, warm-up {recipe['warmup_steps']} steps, polynomial {recipe['poly_power']}",
-        f"- start of the encoder: {_start(config['backbone'])}",
-        f"- normalisation: mean {normalisation['mean']}, std {normalisation['std']} of RGB on 0..255",
+        f"- start: {_start(config)}",
+        f"- normalisation: {_of(normalisation)}",
         f"- code: {first.get('git_commit') or UNKNOWN}; "
         + (", ".join(f"{name} {version}" for name, version in versions.items() if version) or "versions not recorded"),
     ]
 
 
-def _start(backbone: dict[str, Any]) -> str:
+def _of(normalisation: dict[str, Any]) -> str:
+    return f"mean {normalisation['mean']}, std {normalisation['std']} of RGB on 0..255"
+
+
+def _start(config: dict[str, Any]) -> str:
+    backbone = config["backbone"]
+    if config["decoder"].get("weights"):
+        return f"the whole model's published weights from `{_file(config['decoder'])}`"
     if backbone.get("weights"):
-        return f"ImageNet weights from `{str(backbone['weights']).rpartition('/')[2]}`"
-    return "timm's ImageNet weights" if backbone.get("pretrained") else "random weights"
+        return f"ImageNet weights of the encoder from `{_file(backbone)}`"
+    return "timm's ImageNet weights of the encoder" if backbone.get("pretrained") else "random weights"
+
+
+def _file(part: dict[str, Any]) -> str:
+    return str(part["weights"]).partition("#")[0].rpartition("/")[2]
 
 
 def _figures(results: list[dict[str, Any]]) -> list[str]:

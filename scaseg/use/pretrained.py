@@ -54,10 +54,10 @@ def push(folder: Path, repository: str, private: bool = True) -> str:
 
 def description(model: TrainedModel) -> dict[str, Any]:
     """config.json: all that `scaseg.load` needs beside the weights."""
-    config = {**model.config, "backbone": dict(model.config["backbone"])}
-    weights = config["backbone"].get("weights")
-    if weights:  # a path of the machine of training means nothing elsewhere
-        config["backbone"]["weights"] = Path(str(weights).partition("#")[0]).name
+    config = {**model.config, **{part: dict(model.config[part]) for part in ("backbone", "decoder")}}
+    for part in (config["backbone"], config["decoder"]):
+        if part.get("weights"):  # a path of the machine of training means nothing elsewhere
+            part["weights"] = Path(str(part["weights"]).partition("#")[0]).name
     return {
         "library_name": "scaseg",
         "format": FORMAT,
