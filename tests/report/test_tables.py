@@ -22,13 +22,15 @@ def test_table_without_runs_says_so() -> None:
     assert column(table, "paper")[:3] == ["3.8", "4.3", "6.0"]
     assert column(table, "mIoU, VOC 2012: paper")[5] == "*72.39"
     ours = column(table, "mIoU, VOC 2012: ours")
-    assert ours[0] == "no decoder segformer yet" or ours[0] == "not run"
-    assert set(ours[1:6]) == {"not run"}
+    assert set(ours[:12]) == {"not run"}
+    params = column(table, "as published")
+    assert (params[0], params[6]) == ("3.772", "4.263")  # the baselines: SegFormer's head and SegNeXt's
     assert any("another one" in note and "row 2 (params, GFLOPs), row 8" in note for note in table.notes)
     assert table.rules == {0, 6}
 
 
 def test_runs_beside_printed_figures(tmp_path: Path) -> None:
+    run_folder(tmp_path, "head", 20.0, "decoder=segformer")
     for seed, (sca, ca) in enumerate([(42.0, 41.0), (44.0, 42.0), (43.0, 41.5)]):
         run_folder(tmp_path, f"sca{seed}", sca, *SCA, f"seed={seed}")
         run_folder(tmp_path, f"ca{seed}", ca, *CA, f"seed={seed}")
@@ -42,6 +44,7 @@ def test_runs_beside_printed_figures(tmp_path: Path) -> None:
     rows = list(
         zip(column(table, "variant"), column(table, "mIoU, shapes: ours"), column(table, "Δ baseline"), strict=True)
     )
+    assert rows[0] == ("baseline (SegFormer head)", "20.00 (n = 1)", "-21.50")
     assert rows[2] == ("+ CA", "41.50 ± 0.50 (n = 3)", "baseline")
     assert rows[4] == ("+ SCA", "not run", "–")
     assert rows[5][:2] == ("+ SCA + LPM", "*43.00 ± 1.00 (n = 3)")
