@@ -1,4 +1,4 @@
-"""Forward pass of the whole model, logits at the image's size, beside mmsegmentation's model on the same encoder."""
+"""Forward pass of the whole model, logits at the image's size, beside public models on the same encoder."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from scaseg.config import image_size, num_classes, plain
 from scaseg.evaluation.inference import labels_at
 from scaseg.models.build import build_segmentor
 from scaseg.suites.decoder import LITERAL
-from scaseg.suites.peers import mmseg_model
+from scaseg.suites.peers import mmseg_model, smp_segformer
 from scaseg.suites.row import Row
 
 PEERS = {  # mmsegmentation's configurations for ADE20K
@@ -39,7 +39,8 @@ def rows(cfg: DictConfig) -> list[Row]:
     def logits(of: nn.Module) -> Callable[[], Tensor]:
         @torch.inference_mode()
         def run() -> Tensor:
-            return F.interpolate(of(image), size=size, mode="bilinear")
+            out: Tensor = of(image)
+            return out if out.shape[2:] == size else F.interpolate(out, size=size, mode="bilinear")
 
         return run
 
@@ -58,6 +59,10 @@ def rows(cfg: DictConfig) -> list[Row]:
             Row(f"{where}: ours / mmsegmentation's {PEERS[name].split('/')[0]}", "x", pair.ratio, GOALS.get(name, "")),
             Row(f"{where}: ours", "s", pair.a),
         ]
+    peer = smp_segformer(name, classes)
+    if peer is not None:
+        pair = interleaved(logits(ours), logits(peer), device, 2, cfg.rounds)
+        table.append(Row(f"{where}: ours / segmentation-models-pytorch's Segformer", "x", pair.ratio))
     pair = interleaved(logits(ours), logits(literal), device, 1, cfg.rounds)
     table.append(Row(f"{where}: ours / the literal form", "x", pair.ratio))
     pair = interleaved(labels, argmax, device, 1, cfg.rounds)

@@ -1,4 +1,4 @@
-"""mmsegmentation beside mmcv-lite, as a peer for benchmarks; `make peers` installs it."""
+"""Peers for benchmarks: mmsegmentation beside mmcv-lite, segmentation-models-pytorch; `make peers` installs them."""
 
 import sys
 import types
@@ -57,4 +57,19 @@ def mmseg_model(config: str, classes: int) -> nn.Module | None:
         loaded.pretrained = loaded.backbone.init_cfg = None
         loaded.decode_head.num_classes = classes
         model: nn.Module = MODELS.build(loaded).eval()
+    return model
+
+
+def smp_segformer(encoder: str, classes: int) -> nn.Module | None:
+    """segmentation-models-pytorch's SegFormer in eval mode: images -> logits at their size, random weights.
+
+    None where the package is not installed, and for encoders other than mit_b0..mit_b5.
+    """
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError:
+        return None
+    if encoder not in smp.encoders.get_encoder_names() or not encoder.startswith("mit_b"):
+        return None
+    model: nn.Module = smp.Segformer(encoder, encoder_weights=None, classes=classes).eval()
     return model

@@ -8,7 +8,8 @@ from typing import Any
 
 from scaseg.complexity.latency import Spread
 
-PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics", "mmsegmentation")
+PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics")
+PEERS = ("mmsegmentation", "transformers", "segmentation-models-pytorch")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def record(suite: str, rows: Sequence[Row]) -> dict[str, Any]:
     import torch
 
     versions: dict[str, str | None] = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *PEERS):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

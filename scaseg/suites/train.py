@@ -1,4 +1,4 @@
-"""A training step of the bare model beside transformers' SegFormer-B0: forward, loss, backward, AdamW."""
+"""A training step of the bare model beside two public SegFormer-B0: forward, loss, backward, AdamW."""
 
 import warnings
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
+import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
 from scaseg.losses import SegmentationLoss
 from scaseg.models.build import build_segmentor
+from scaseg.suites.peers import smp_segformer
 from scaseg.suites.row import Row
 
 BATCH, SIZE = 2, (256, 256)
@@ -31,18 +33,22 @@ def rows(cfg: DictConfig) -> list[Row]:
     images = torch.rand(BATCH, 3, *SIZE)
     target = torch.randint(0, classes, (BATCH, *SIZE))
     loss = SegmentationLoss()
-    pair = interleaved(
-        _step(ours, lambda: loss(ours(images * 255), target)),
-        _step(theirs, lambda: theirs(pixel_values=images, labels=target).loss),
-        torch.device("cpu"),
-        2,
-        cfg.rounds,
-    )
+    our_step = _step(ours, lambda: loss(ours(images * 255), target))
+    their_step = _step(theirs, lambda: theirs(pixel_values=images, labels=target).loss)
+    pair = interleaved(our_step, their_step, torch.device("cpu"), 2, cfg.rounds)
     name = f"{cfg.backbone.name}, batch {BATCH}, {SIZE[0]} x {SIZE[1]}, {classes} classes"
-    return [
+    table = [
         Row(f"training step, {name}: ours / transformers' SegFormer-B0", "x", pair.ratio, "at most 0.85"),
         Row(f"training step, {name}: ours", "s", pair.a),
     ]
+    peer = smp_segformer("mit_b0", classes)
+    if peer is not None:
+        peer.train()
+        their_step = _step(peer, lambda: F.cross_entropy(peer(images), target, ignore_index=IGNORE))
+        pair = interleaved(our_step, their_step, torch.device("cpu"), 2, cfg.rounds)
+        what = f"training step, {name}: ours / segmentation-models-pytorch's Segformer, mit_b0"
+        table.append(Row(what, "x", pair.ratio))
+    return table
 
 
 def _step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
