@@ -87,7 +87,7 @@ def contenders(asked: Mapping[str, str], which: str, device: torch.device) -> li
 def _paths(letter: str, given: str, which: str) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(given))]  # noqa: PTH207  (absolute patterns too)
     paths = [path / "checkpoints" / f"{which}.ckpt" if path.is_dir() else path for path in matches]
-    paths = [path for path in paths if path.is_file()]
+    paths = [path for path in paths if path.is_file() and (path.suffix == ".ckpt" or len(matches) == 1)]
     if not paths:
         raise UserError(
             f"{letter}={given}: no run there; give a run folder (with checkpoints/{which}.ckpt), a checkpoint, or a"

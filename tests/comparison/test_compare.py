@@ -57,6 +57,7 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
 def test_figures_pairs_and_pictures(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:
     pattern = runs["segformer0"].parent / "*segformer*"
+    (pattern.parent / "segformer.yaml").touch()  # a sweep leaves such files beside its runs
     status, out, _ = compare(f"a={pattern}", f"b={runs['scaseg']}", "pictures=2", "output=out")
     assert status == 0
     result = json.loads((tmp_path / "out/comparison.json").read_text())
