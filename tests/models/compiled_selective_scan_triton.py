@@ -26,7 +26,8 @@ def report(name: str, capability: int, half: str, **constants: int) -> None:
 def main() -> None:
     for capability, (width, tile) in itertools.product((80, 90), ((1, 4), (32, 32))):
         size = {"width": width, "tile": tile}
-        for half, reverse in itertools.product(("", "u x delta b of_u of_delta"), (0, 1)):
+        halves = ("", "u x delta b of_u of_delta") if width > 1 else ("",)
+        for half, reverse in itertools.product(halves, (0, 1)):
             report("_gradients", capability, half, reverse=reverse, **size)
             for adjoint, ends in ((0, 1), (0, 0), (1, 1)):
                 report("_scan", capability, half, reverse=reverse, adjoint=adjoint, ends=ends, **size)
