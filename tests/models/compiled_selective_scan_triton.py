@@ -1,12 +1,12 @@
 """Compiles the scan's kernels to machine code, no GPU needed: kernel, capability, variant, bytes shared."""
 
-import itertools
-
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from scaseg.models.encoders import selective_scan_triton as kernels
+
+HALF = "u x delta b of_u of_delta"  # pointers to bfloat16 where the inputs are
 
 
 def report(name: str, capability: int, half: str, **constants: int) -> None:
@@ -24,15 +24,13 @@ def report(name: str, capability: int, half: str, **constants: int) -> None:
 
 
 def main() -> None:
-    for capability, (width, tile) in itertools.product((80, 90), ((1, 4), (32, 32))):
-        size = {"width": width, "tile": tile}
-        halves = ("", "u x delta b of_u of_delta") if width > 1 else ("",)
-        for half, reverse in itertools.product(halves, (0, 1)):
+    for capability, width, half in ((80, 1, ""), (80, 32, HALF), (80, 32, ""), (90, 32, "")):
+        size = {"width": width, "tile": width}
+        for reverse in (0, 1):
+            report("_carry", capability, "", reverse=reverse, **size)
             report("_gradients", capability, half, reverse=reverse, **size)
             for adjoint, ends in ((0, 1), (0, 0), (1, 1)):
                 report("_scan", capability, half, reverse=reverse, adjoint=adjoint, ends=ends, **size)
-        for reverse in (0, 1):
-            report("_carry", capability, "", reverse=reverse, **size)
 
 
 if __name__ == "__main__":

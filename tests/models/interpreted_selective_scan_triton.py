@@ -9,7 +9,7 @@ from scaseg.models.encoders.segman import SelectiveScan2d
 from scaseg.models.layers import kernels
 
 SHAPES = [  # steps, batch, lines, channels: the interpreter joins a tile's numbers one by one, hence tiles of 4 x 4
-    (7, 2, 3, 5),
+    (7, 2, 2, 5),
     (4, 1, 6, 4),
     (9, 1, 1, 3),
     (1, 2, 5, 1),
@@ -74,7 +74,7 @@ def test_tiles_of_the_size_that_a_gpu_gets(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_widened_before_anything_is_computed(dtype: torch.dtype) -> None:
-    inputs = [x.to(dtype) for x in case(7, 2, 3, 5)]
+    inputs = [x.to(dtype) for x in case(5, 1, 3, 3)]
     found, right = (both_ways(inputs, False, kernel) for kernel in (True, False))
     assert [x.dtype for x in found] == [torch.float32, *[dtype] * 4]
     errors = [2e-6, *[torch.finfo(dtype).eps] * 4]  # gradients are rounded once
@@ -106,9 +106,9 @@ def test_what_is_not_finite_reaches_later_steps_of_its_channel_alone() -> None:
 
 
 @pytest.mark.usefixtures("on_kernels")
-@pytest.mark.parametrize("size", [(3, 5), (5, 1)])
+@pytest.mark.parametrize("size", [(3, 5), (4, 1)])
 def test_layer_in_all_four_directions(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = SelectiveScan2d(3), torch.randn(2, 3, *size)
+    layer, x = SelectiveScan2d(3), torch.randn(1, 3, *size)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -145,7 +145,7 @@ def test_gradients_of_gradients() -> None:
 
 
 def test_sums_are_the_same_every_time() -> None:
-    inputs = case(7, 2, 3, 5)
+    inputs = case(5, 1, 3, 5)
     for a, b in zip(both_ways(inputs, False, True), both_ways(inputs, False, True), strict=True):
         assert torch.equal(a, b)
 
