@@ -32,7 +32,7 @@ def test_warm_up_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ratio_survives_a_machine_that_slows_down(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    speed = itertools.chain(*([factor] * 2 for factor in (1.0, 1.0, 10.0, 10.0, 3.0, 1.0, 1.0)))
+    speed = itertools.chain(*([factor] * 2 for factor in (1.0, 1.0, 1.0, 10.0, 10.0, 3.0, 1.0, 1.0)))
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
 
     def work(seconds: float) -> None:
@@ -43,7 +43,9 @@ def test_ratio_survives_a_machine_that_slows_down(monkeypatch: pytest.MonkeyPatc
     assert ratio.a.upper > ratio.a.median
 
 
-def test_order_alternates() -> None:
+def test_order_alternates(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(itertools.count())
+    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(clock)))
     order = ""
 
     def call(name: str) -> None:
@@ -51,4 +53,18 @@ def test_order_alternates() -> None:
         order += name
 
     interleaved(lambda: call("a"), lambda: call("b"), CPU, warmup=0, rounds=4)
-    assert order == "abbaabba"
+    assert order == "ab" + "abbaabba"  # first one of each, to see how long they are
+
+
+def test_short_calls_follow_on_themselves_and_give_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, order = [0.0], ""
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+
+    def call(name: str, seconds: float) -> None:
+        nonlocal order
+        order += name
+        now[0] += seconds
+
+    ratio = interleaved(lambda: call("a", 0.0065), lambda: call("b", 0.013), CPU, warmup=0, rounds=2)
+    assert order == "ab" + "aaab" + "baaa"
+    assert (ratio.ratio.median, ratio.a.median) == pytest.approx((0.5, 0.0065))
