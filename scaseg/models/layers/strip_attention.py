@@ -76,9 +76,8 @@ def padded_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) ->
 
 def logit_range(query: Tensor, key: Tensor, scale: float = 1.0) -> Tensor:
     """R of each batch item and head, (B, heads): the range of scale * query times the spread of key."""
-    low, high = torch.aminmax(query.contiguous(), dim=-1)
-    key_low, key_high = torch.aminmax(key, dim=-1)
-    return (high - low) * (key_high - key_low) * abs(scale)
+    query = query.contiguous()
+    return (query.amax(-1) - query.amin(-1)) * (key.amax(-1) - key.amin(-1)) * abs(scale)
 
 
 def _worthwhile(query: Tensor, key: Tensor, nodes: int) -> bool:

@@ -60,9 +60,11 @@ class TorchPoints:
         batch, tokens, heads = position.shape
         dtype = row_dtype(position.numel(), batch * heads * table_rows)
         cell = position.to(dtype).clamp_(0, table_rows - TABLE_DEGREE - 1)
-        first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
-        self.rows = (cell + first.view(batch, 1, heads)).view(-1)
         self.u = (position - cell).sub_(0.5).view(-1)
+        if batch * heads > 1:
+            first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
+            cell = cell.add_(first.view(batch, 1, heads))
+        self.rows = cell.view(-1)
         self.group = tokens * heads, heads * table_rows
 
     def gather(self, table: Tensor, dtype: torch.dtype) -> Tensor:

@@ -3,6 +3,7 @@
 B batch, H heads, N queries, K keys, d value channels, M nodes; t, positions and the result have the tokens first.
 """
 
+import inspect
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scaseg.models.layers.spline import PAD, REFINED, TABLE_DEGREE, samples_to_table
-from scaseg.models.layers.strip_points import asinh, place, points
+from scaseg.models.layers.strip_points import place, points
 
 CORE = 5.0  # |t| * (spread of the keys) up to which nodes are almost uniform; beyond, each is a factor from the next
 LEAST_STEP = 0.01  # of the nodes, where all queries are equal
@@ -27,7 +28,7 @@ class _SplineAttention(torch.autograd.Function):
     def forward(query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> tuple[Tensor, ...]:
         with _full_precision(query.device.type):
             q, k, v = _widened(query, key, value)
-            position, sites = _grid(q * scale, k, nodes)
+            position, sites = _grid(q if scale == 1 else q * scale, k, nodes)
             samples = _weights(sites, k) @ v
             table = samples_to_table(nodes, v.dtype, v.device) @ samples
             out = points(position, REFINED * nodes).gather(table, value.dtype)
@@ -76,9 +77,21 @@ class _SplineAttention(torch.autograd.Function):
         return tuple(x.unflatten(0, (size, -1)) for x in out), (0,) * len(out)
 
 
+# Function.apply asks for it at every call: to find it anew takes longer than most operations here
+_SplineAttention.forward.__signature__ = inspect.signature(_SplineAttention.forward)  # type: ignore[attr-defined]
+
+
 def _apply(*inputs: Any) -> tuple[Tensor, ...]:
+    if _plain_call(*inputs[:3]):
+        return _SplineAttention.forward(*inputs)
     out: tuple[Tensor, ...] = _SplineAttention.apply(*inputs)  # type: ignore[no-untyped-call]
     return out
+
+
+def _plain_call(*tensors: Tensor) -> bool:
+    """Neither gradients nor a compiler nor transforms of functions: what autograd.Function adds is only its time."""
+    gradients = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    return not (gradients or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
 
 def _full_precision(device: str) -> AbstractContextManager[Any]:
@@ -94,13 +107,12 @@ def _widened(*tensors: Tensor) -> list[Tensor]:
 def _grid(t: Tensor, key: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     """t (B, H, N), key (B, H, K) -> each t's position in cells (B, N, H), and where to sample f: (B, H, M)."""
     finite = torch.nan_to_num(t.contiguous(), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = torch.aminmax(finite, dim=-1)
-    key_low, key_high = torch.aminmax(key, dim=-1)
-    largest = torch.maximum(high, -low)
+    ends = torch.stack([finite.amin(-1), finite.amax(-1)])
     # equal keys would bend nothing: to bend at the largest t then costs no accuracy and keeps t's digits
-    bend = torch.maximum((key_high - key_low) / CORE, 1 / torch.where(largest > 1e-30, largest, 1.0))
-    start, steps = asinh(low * bend), nodes - 1 - 2 * PAD
-    step = ((asinh(high * bend) - start) / steps).clamp(min=LEAST_STEP)
+    bend = torch.maximum((key.amax(-1) - key.amin(-1)) / CORE, 1 / ends.abs().amax(0).clamp(min=1e-30))
+    start, stop = torch.asinh(ends * bend).unbind()
+    steps = nodes - 1 - 2 * PAD
+    step = ((stop - start) / steps).clamp(min=LEAST_STEP)
     site = torch.arange(-PAD, nodes - PAD, dtype=t.dtype, device=t.device)
     sites = torch.sinh(torch.addcmul(start.unsqueeze(-1), step.unsqueeze(-1), site)) / bend.unsqueeze(-1)
     return place(t, bend, start, (REFINED * nodes - TABLE_DEGREE) / steps / step), sites
@@ -108,9 +120,8 @@ def _grid(t: Tensor, key: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
 
 def _weights(sites: Tensor, key: Tensor) -> Tensor:
     """softmax_j(site * key_j): (B, H, M, K). Logits as differences from the row's largest: exact at any offset."""
-    low, high = torch.aminmax(key, dim=-1, keepdim=True)
-    halves = torch.stack([sites.clamp(min=0), sites.clamp(max=0)], -1)
-    return torch.softmax(halves @ torch.stack([key - high, key - low], -2), -1)
+    largest = torch.where(sites > 0, key.amax(-1, keepdim=True), key.amin(-1, keepdim=True))
+    return torch.softmax((key.unsqueeze(-2) - largest.unsqueeze(-1)) * sites.unsqueeze(-1), -1)
 
 
 def _slopes(weights: Tensor, key: Tensor, value: Tensor, samples: Tensor) -> Tensor:
