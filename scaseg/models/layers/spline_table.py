@@ -40,10 +40,10 @@ def gather_dot(table: Tensor, rows: Tensor, u: Tensor, other: Tensor) -> Tensor:
     """The values' inner products with other (n, d) -> (n); the values are never all there."""
     (indices, weights), starts = _bags(rows, u), _starts(rows)
     products = []
-    for points in _blocks(rows, max(1, BLOCK_VALUES // table.shape[-1])):
-        part = indices[points]
-        values = _bag(table, part.view(-1), starts[: len(part)], weights[points].view(-1))
-        products.append(values.mul_(other[points]).sum(-1))
+    for part in _blocks(rows, max(1, BLOCK_VALUES // table.shape[-1])):
+        near, its_weights, its_other = indices[part], weights[part], other[part]
+        values = _bag(table, near.view(-1), starts[: len(near)], its_weights.view(-1))
+        products.append(values.mul_(its_other).sum(-1))
     return torch.cat(products) if len(products) > 1 else products[0]
 
 
@@ -59,8 +59,9 @@ def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, 
         high = ((points.stop - 1) // group[0] + 1) * group[1]
         sorted_rows, order = _sorted(rows[points] - low, high - low)
         first = torch.searchsorted(sorted_rows, torch.arange(high - low, dtype=sorted_rows.dtype, device=rows.device))
+        its_grad = grad[points]
         for row, weights in enumerate(to_weights.t() @ _powers(u[points].index_select(0, order))):
-            out[low + row : high + row] += _bag(grad[points], order, first, weights)
+            out[low + row : high + row].add_(_bag(its_grad, order, first, weights))
     return out[:size]
 
 

@@ -36,13 +36,13 @@ def points(position: Tensor, table_rows: int) -> Points:
 
 
 def place(t: Tensor, bend: Tensor, start: Tensor, per_step: Tensor) -> Tensor:
-    """t (B, H, N), the rest (B, H) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
+    """t (B, H, N), the rest (B, H, 1) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
     if on_kernels(t):
         from scaseg.models.layers import strip_triton
 
         return strip_triton.place(t, bend, start, per_step)
     tokens_first = t.transpose(1, 2).contiguous()
-    return asinh(tokens_first * bend.unsqueeze(1)).sub_(start.unsqueeze(1)).mul_(per_step.unsqueeze(1))
+    return asinh(tokens_first * bend.transpose(1, 2)).sub_(start.transpose(1, 2)).mul_(per_step.transpose(1, 2))
 
 
 def asinh(y: Tensor) -> Tensor:
