@@ -109,7 +109,7 @@ def test_queries_beside_the_range_are_extrapolated_and_nan_stays_in_its_rows() -
 def test_positions(batch: int, heads: int, tokens: int) -> None:
     generator = torch.Generator().manual_seed(tokens)
     t = 20 * torch.randn(batch, tokens, heads, generator=generator).transpose(1, 2)
-    bend, start, per_step = (torch.rand(batch, heads, generator=generator) for _ in range(3))
+    bend, start, per_step = (torch.rand(batch, heads, 1, generator=generator) for _ in range(3))
     found = strip_triton.place(t, bend, -start, 40 * per_step)
     right = strip_points.place(t.double(), bend.double(), -start.double(), 40 * per_step.double())
     assert found.is_contiguous()

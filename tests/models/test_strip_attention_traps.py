@@ -66,7 +66,9 @@ def test_one_query_one_key_negative_scale() -> None:
     q, k, v = inputs(2, 3, 600, 40, 5)
     check((q[..., :1], k, v))
     check((q, k[..., :1], v[..., :1, :]), gradient_error=1e-5)
-    assert torch.equal(strip_attention(q, k, v, -1.0, "spline"), spline(-q, k, v))
+    negative = strip_attention(q, k, v, -1.0, "spline")
+    assert torch.equal(negative, spline(q, -k, v))
+    torch.testing.assert_close(negative, spline(-q, k, v), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["auto", "exact", "spline"])

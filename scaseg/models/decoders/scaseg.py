@@ -17,6 +17,8 @@ from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.recompute import CHOICES
+from scaseg.models.layers.scores import scores, scores_in_shares
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
 HEADS = (1, 2, 5, 8)
@@ -55,7 +57,7 @@ class CrossLayerBlock(nn.Module):
         attention: nn.Module,
         lpm: str,
         drop_path: float,
-        recompute: bool = False,
+        recompute: bool | str = "auto",
     ) -> None:
         super().__init__()
         self.norm_query = nn.LayerNorm(channels)
@@ -85,7 +87,9 @@ class SCASegDecoder(nn.Module):
     qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
     prefix of 4, 3, 2, 1. query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
     strip: how strip attention is computed, `auto`, `exact` or `spline`, the last with strip_nodes samples a head.
-    recompute: train with less memory and more time, computing the mix-FFNs' hidden maps twice.
+    recompute: what training computes twice in place of keeping it. `auto`: what is cheap (of the mix-FFNs the first
+    linear and GELU, of the classifier's input all but the fused map); true: also the mix-FFNs' convolutions; false:
+    nothing.
     Raises ValueError for any other value.
     """
 
@@ -104,7 +108,7 @@ class SCASegDecoder(nn.Module):
         fuse: str = "native",
         strip: str = "auto",
         strip_nodes: int = NODES,
-        recompute: bool = False,
+        recompute: bool | str = "auto",
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -120,9 +124,12 @@ class SCASegDecoder(nn.Module):
         for key, value in (("embed", embed_channels), ("qk", qk_channels)):
             if value < 1:
                 raise ValueError(f"decoder.{key}_channels={value}: at least 1")
+        if recompute not in CHOICES:
+            raise ValueError(f"decoder.recompute={recompute!r}: choose one of auto, true, false")
         if query_pool < 1:
             raise ValueError(f"decoder.query_pool={query_pool}: at least 1")
         self.query_pool = query_pool
+        self.recompute = recompute
         self.self_attention = attn == "sa"
         self.gathers = nn.ModuleDict()
         self.blocks = nn.ModuleDict()
@@ -161,5 +168,9 @@ class SCASegDecoder(nn.Module):
             i = int(stage) - 1
             sources = [maps[i]] if self.self_attention else maps
             maps[i] = block(maps[i], self.gathers[stage](sources, grid))
+        if self.recompute is not False and self.fuse.form == "native":
+            if not self.training:
+                return scores_in_shares(self.fuse, maps, self.classifier)
+            return scores(self.fuse.mix(maps), self.fuse.norm, self.dropout, self.classifier)
         logits: Tensor = self.classifier(self.dropout(self.fuse(maps)))
         return logits

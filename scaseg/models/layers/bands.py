@@ -24,7 +24,9 @@ def in_row_bands(form: Callable[[Tensor], Tensor], x: Tensor, hidden: int, recom
     room = BAND_BYTES.get(x.device.type, DEVICE_BAND_BYTES)
     rows = max(4, room // (x.element_size() * batch * hidden * width))
     if rows + 2 >= height:
-        return form(x)
+        if not gradients:
+            return form(x)
+        rows = height
 
     def band(x: Tensor, start: int) -> Tensor:
         top = max(0, start - 1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaseg.models.layers.add_resized import add_resized
 from scaseg.models.layers.pointwise import PointwiseConv, pointwise
 
 FORMS = ("native", "literal")
@@ -34,16 +35,27 @@ class Fuse(nn.Module):
         size = maps[0].shape[2:]
         if self.form == "literal":
             return F.relu(self.norm(self.conv(torch.cat([_resize(x, size) for x in maps], 1))))
-        weight, bias = (self.conv.weight, None) if self.training else self._folded()
+        if self.training:
+            return F.relu_(self.norm(self.mix(maps)))
+        return self.share(maps, self.folded())
+
+    def share(self, maps: Sequence[Tensor], folded: tuple[Tensor, Tensor], channels: slice = slice(None)) -> Tensor:
+        """These channels of the result outside training: (B, their number, h_1, w_1)."""
+        return F.relu_(self._mixed(maps, *(x[channels] for x in folded)))
+
+    def mix(self, maps: Sequence[Tensor]) -> Tensor:
+        """What `norm` and ReLU make of it is the result: (B, channels, h_1, w_1)."""
+        return self._mixed(maps, self.conv.weight, None)
+
+    def _mixed(self, maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
         weights = weight.split(self.in_channels, 1)
         tokens = [x.permute(0, 2, 3, 1) for x in maps]
         fused = pointwise(tokens[0], weights[0], bias)
         for x, part in zip(tokens[1:], weights[1:], strict=True):
-            fused += _resize(pointwise(x, part).permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
-        mixed = fused.permute(0, 3, 1, 2)
-        return F.relu_(self.norm(mixed)) if self.training else F.relu_(mixed)
+            fused = add_resized(fused, pointwise(x, part).permute(0, 3, 1, 2))
+        return fused.permute(0, 3, 1, 2)
 
-    def _folded(self) -> tuple[Tensor, Tensor]:
+    def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution and the norm after it as one."""
         norm = self.norm
         assert norm.running_var is not None and norm.running_mean is not None

@@ -7,6 +7,7 @@ from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
 from scaseg.models.layers.in_place import relu, residual
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.recompute import not_kept
 
 
 class LocalPerception(nn.Module):
@@ -28,10 +29,11 @@ class LocalPerception(nn.Module):
 class MixFeedForward(nn.Module):
     """Mix-FFN (SegFormer): Linear C -> 4C, depthwise 3 x 3, GELU, Linear 4C -> C.
 
-    recompute: in training, compute the hidden map again for the backward pass in place of keeping it.
+    recompute: in training, what is computed again for the backward pass in place of being kept. `auto`: GELU and the
+    first linear, True: also the depthwise convolution, all in bands; False: nothing.
     """
 
-    def __init__(self, channels: int, recompute: bool = False, ratio: int = 4) -> None:
+    def __init__(self, channels: int, recompute: bool | str = "auto", ratio: int = 4) -> None:
         super().__init__()
         self.recompute = recompute
         hidden = channels * ratio
@@ -41,9 +43,17 @@ class MixFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
-        return in_row_bands(self._rows, x, self.expand.out_features, self.recompute)
+        return in_row_bands(self._rows, x, self.expand.out_features, self.recompute is True)
 
     def _rows(self, x: Tensor) -> Tensor:
-        hidden = self.depthwise(self.expand(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        if self.recompute == "auto":
+            return not_kept(self._narrow, not_kept(self._wide, x))
+        return self._narrow(self._wide(x))
+
+    def _wide(self, x: Tensor) -> Tensor:
+        hidden: Tensor = self.depthwise(self.expand(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return hidden
+
+    def _narrow(self, hidden: Tensor) -> Tensor:
         projected: Tensor = self.project(F.gelu(hidden))
         return projected

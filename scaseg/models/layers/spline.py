@@ -97,6 +97,17 @@ def samples_to_table(nodes: int, dtype: torch.dtype, device: torch.device) -> Te
     return _on_device(("table", nodes, dtype, device), lambda: _samples_to_table(nodes))
 
 
+def cells_and_samples(nodes: int, dtype: torch.dtype, device: torch.device) -> tuple[int, Tensor]:
+    """How many cells there are, and where the samples lie, in cells from the start of the range: (nodes,)."""
+    return REFINED * nodes - TABLE_DEGREE, _sample_positions(nodes, dtype, device)
+
+
+@_constant_in_graphs
+def _sample_positions(nodes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    spacing = (REFINED * nodes - TABLE_DEGREE) / (nodes - 1 - 2 * PAD)
+    return _on_device(("samples", nodes, dtype, device), lambda: (np.arange(nodes) - PAD) * spacing)
+
+
 @_constant_in_graphs
 def powers_to_weights(dtype: torch.dtype, device: torch.device) -> Tensor:
     """(4, 4): powers of u, |u| <= 1/2 -> the cubic B-splines centred on -3/2, -1/2, 1/2 and 3/2, at u."""

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from scaseg.models.layers.spline import TABLE_DEGREE, powers_to_weights
 
-INT16, INT32 = 2**15 - 1, 2**31 - 1
+UINT8, INT16, INT32 = 2**8 - 1, 2**15 - 1, 2**31 - 1
 BLOCK = 32768  # points at a time: temporaries stay in a core's cache
+BLOCK_VALUES = 2**17  # numbers of the points' values at a time, where they are not the result
 RADIX = 32768  # from so many integers on torch sorts by radix on CPU: faster, with padding, from a quarter of it on
 
 
@@ -22,11 +23,7 @@ def gather(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
     """table (R, d) -> values (n, d)."""
     if torch.compiler.is_exporting():
         return _gather_in_graph(table, rows, u)
-    count = rows.numel()
-    indices, weights = rows.new_empty(count, TABLE_DEGREE + 1), u.new_empty(count, TABLE_DEGREE + 1)
-    to_weights = powers_to_weights(u.dtype, u.device)
-    for points in _blocks(rows):
-        indices[points], weights[points] = _indices(rows[points]), _powers(u[points]).t() @ to_weights
+    indices, weights = _bags(rows, u)
     return _bag(table, indices.view(-1), _starts(rows), weights.view(-1))
 
 
@@ -41,13 +38,13 @@ def _gather_in_graph(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
 
 def gather_dot(table: Tensor, rows: Tensor, u: Tensor, other: Tensor) -> Tensor:
     """The values' inner products with other (n, d) -> (n); the values are never all there."""
-    out = torch.empty_like(u)
-    to_weights = powers_to_weights(u.dtype, u.device)
-    for points in _blocks(rows):
-        indices, weights = _indices(rows[points]), _powers(u[points]).t() @ to_weights
-        values = _bag(table, indices.view(-1), _starts(rows[points]), weights.view(-1))
-        out[points] = values.mul_(other[points]).sum(-1)
-    return out
+    (indices, weights), starts = _bags(rows, u), _starts(rows)
+    products = []
+    for part in _blocks(rows, max(1, BLOCK_VALUES // table.shape[-1])):
+        near, its_weights, its_other = indices[part], weights[part], other[part]
+        values = _bag(table, near.view(-1), starts[: len(near)], its_weights.view(-1))
+        products.append(values.mul_(its_other).sum(-1))
+    return torch.cat(products) if len(products) > 1 else products[0]
 
 
 def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, int]) -> Tensor:
@@ -57,13 +54,14 @@ def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, 
     """
     to_weights = powers_to_weights(u.dtype, u.device)
     out = grad.new_zeros(size + TABLE_DEGREE, grad.shape[-1])
-    for points in _blocks(rows):
+    for points in _blocks(rows, BLOCK):
         low = points.start // group[0] * group[1]
         high = ((points.stop - 1) // group[0] + 1) * group[1]
         sorted_rows, order = _sorted(rows[points] - low, high - low)
         first = torch.searchsorted(sorted_rows, torch.arange(high - low, dtype=sorted_rows.dtype, device=rows.device))
+        its_grad = grad[points]
         for row, weights in enumerate(to_weights.t() @ _powers(u[points].index_select(0, order))):
-            out[low + row : high + row] += _bag(grad[points], order, first, weights)
+            out[low + row : high + row].add_(_bag(its_grad, order, first, weights))
     return out[:size]
 
 
@@ -72,14 +70,24 @@ def row_dtype(points: int, rows: int) -> torch.dtype:
     return torch.int32 if max((TABLE_DEGREE + 1) * points, rows) <= INT32 else torch.int64
 
 
-def _blocks(x: Tensor) -> list[slice]:
+def _blocks(x: Tensor, size: int) -> list[slice]:
     count = x.numel()
-    size = BLOCK if x.device.type == "cpu" and not torch.compiler.is_compiling() else count
+    size = size if x.device.type == "cpu" and not torch.compiler.is_compiling() else count
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _indices(rows: Tensor) -> Tensor:
-    return rows.unsqueeze(-1) + torch.arange(TABLE_DEGREE + 1, dtype=rows.dtype, device=rows.device)
+def _bags(rows: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Each point's rows and their weights: (n, TABLE_DEGREE + 1)."""
+    near = torch.arange(TABLE_DEGREE + 1, dtype=rows.dtype, device=rows.device)
+    to_weights = powers_to_weights(u.dtype, u.device)
+    blocks = _blocks(rows, BLOCK)
+    if len(blocks) == 1:
+        return rows.unsqueeze(-1) + near, _powers(u).t() @ to_weights
+    indices, weights = rows.new_empty(len(rows), len(near)), u.new_empty(len(rows), len(near))
+    for points in blocks:
+        torch.add(rows[points].unsqueeze(-1), near, out=indices[points])
+        torch.mm(_powers(u[points]).t(), to_weights, out=weights[points])
+    return indices, weights
 
 
 def _powers(u: Tensor) -> Tensor:
@@ -91,11 +99,11 @@ def _powers(u: Tensor) -> Tensor:
 
 
 def _sorted(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Rows, all below size, in order, and where each was."""
+    """Rows, all below size - TABLE_DEGREE, in order, and where each was."""
     count = rows.numel()
-    rows = rows.to(torch.int16 if size <= INT16 else rows.dtype)
+    rows = rows.to(torch.uint8 if size <= UINT8 + 1 else torch.int16 if size <= INT16 else rows.dtype)
     if rows.device.type == "cpu" and RADIX // 4 <= count < RADIX:
-        rows = F.pad(rows, (0, RADIX - count), value=size)
+        rows = F.pad(rows, (0, RADIX - count), value=size - 1)
     in_order, where = rows.sort(stable=True)
     return in_order[:count], where[:count]
 

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scaseg.models.layers.strip_spline import spline_attention
+from scaseg.models.layers.strip_spline import query_ends, spline_attention
 
 MODES = ("auto", "exact", "spline")
 NODES = 128
@@ -52,8 +52,13 @@ def strip_attention(
         raise ValueError(f"strip attention nodes {nodes}: at least {FEWEST_NODES}")
     if mode == "exact" or query.numel() == 0 or value.numel() == 0:
         return exact_attention(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
-    if mode == "spline" or (_worthwhile(query, key, nodes) and _within_range(query, key, scale)):
+    if mode == "spline":
         return spline_attention(query, key, value, scale, nodes)
+    if _worthwhile(query, key, nodes):
+        ends = _ends(query)
+        size = 0.0 if ends is None else _range(ends, key).max().item() * abs(scale)
+        if not size > WIDEST_RANGE:  # nan comes here too, and propagates
+            return spline_attention(query, key, value, scale, nodes, ends if size == size else None)
     form = exact_attention if _few_weights(query, key) else padded_attention
     return form(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
 
@@ -76,9 +81,7 @@ def padded_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) ->
 
 def logit_range(query: Tensor, key: Tensor, scale: float = 1.0) -> Tensor:
     """R of each batch item and head, (B, heads): the range of scale * query times the spread of key."""
-    low, high = torch.aminmax(query.contiguous(), dim=-1)
-    key_low, key_high = torch.aminmax(key, dim=-1)
-    return (high - low) * (key_high - key_low) * abs(scale)
+    return _range(query_ends(query), key).squeeze(-1) * abs(scale)
 
 
 def _worthwhile(query: Tensor, key: Tensor, nodes: int) -> bool:
@@ -93,9 +96,14 @@ def _few_weights(query: Tensor, key: Tensor) -> bool:
     return query.numel() * key.shape[-1] <= 2**21 or key.shape[-1] < 64
 
 
-def _within_range(query: Tensor, key: Tensor, scale: float) -> bool:
-    """Reading R is free on CPU; a device would wait, a graph or a fake tensor has none. nan keys pass and propagate."""
-    if query.device.type != "cpu" or type(query) is not Tensor or torch.compiler.is_compiling():
-        return True
-    with torch.no_grad():
-        return not logit_range(query, key, scale).max().item() > WIDEST_RANGE
+def _ends(query: Tensor) -> Tensor | None:
+    """Reading a number is free on CPU; a device would wait, a graph, a fake or a mapped tensor has none."""
+    eager = type(query) is Tensor and not torch.compiler.is_compiling()
+    if query.device.type != "cpu" or not eager or torch._C._are_functorch_transforms_active():
+        return None
+    return query_ends(query.detach())
+
+
+def _range(ends: Tensor, key: Tensor) -> Tensor:
+    key_low, key_high = torch.aminmax(key.detach(), dim=-1, keepdim=True)
+    return (ends[1] - ends[0]) * (key_high - key_low)

@@ -36,13 +36,13 @@ def points(position: Tensor, table_rows: int) -> Points:
 
 
 def place(t: Tensor, bend: Tensor, start: Tensor, per_step: Tensor) -> Tensor:
-    """t (B, H, N), the rest (B, H) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
+    """t (B, H, N), the rest (B, H, 1) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
     if on_kernels(t):
         from scaseg.models.layers import strip_triton
 
         return strip_triton.place(t, bend, start, per_step)
     tokens_first = t.transpose(1, 2).contiguous()
-    return asinh(tokens_first * bend.unsqueeze(1)).sub_(start.unsqueeze(1)).mul_(per_step.unsqueeze(1))
+    return asinh(tokens_first * bend.transpose(1, 2)).sub_(start.transpose(1, 2)).mul_(per_step.transpose(1, 2))
 
 
 def asinh(y: Tensor) -> Tensor:
@@ -60,9 +60,11 @@ class TorchPoints:
         batch, tokens, heads = position.shape
         dtype = row_dtype(position.numel(), batch * heads * table_rows)
         cell = position.to(dtype).clamp_(0, table_rows - TABLE_DEGREE - 1)
-        first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
-        self.rows = (cell + first.view(batch, 1, heads)).view(-1)
         self.u = (position - cell).sub_(0.5).view(-1)
+        if batch * heads > 1:
+            first = torch.arange(0, batch * heads * table_rows, table_rows, dtype=dtype, device=position.device)
+            cell = cell.add_(first.view(batch, 1, heads))
+        self.rows = cell.view(-1)
         self.group = tokens * heads, heads * table_rows
 
     def gather(self, table: Tensor, dtype: torch.dtype) -> Tensor:

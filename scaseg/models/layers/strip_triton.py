@@ -25,7 +25,7 @@ LEAST_SHARE = 1024  # queries
 
 
 def place(t: Tensor, bend: Tensor, start: Tensor, per_step: Tensor) -> Tensor:
-    """t (B, H, N), the rest (B, H) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
+    """t (B, H, N), the rest (B, H, 1) -> (asinh(t bend) - start) per_step, with the tokens first: (B, N, H)."""
     batch, heads, tokens = t.shape
     position = t.new_empty(batch, tokens, heads)
     width = triton.next_power_of_2(heads)
