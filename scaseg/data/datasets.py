@@ -28,6 +28,13 @@ class Source(Protocol):
     def read(self, i: int) -> tuple[Picture, Mask]: ...
 
 
+def trained_on(train: Source | None, other: Source) -> int:
+    """How many images of `other` are among those of `train`."""
+    if not (isinstance(train, FolderDataset) and isinstance(other, FolderDataset)):
+        return 0
+    return len({pair.image for pair in train.pairs} & {pair.image for pair in other.pairs})
+
+
 class TrainSamples(Dataset[dict[str, Tensor]]):
     """Augmented samples indexed by the run's sample counter n = 0, 1, 2, ... across epochs.
 

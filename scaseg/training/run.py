@@ -18,7 +18,7 @@ from lightning.pytorch.loggers.logger import Logger
 from omegaconf import OmegaConf
 
 from scaseg.config import accumulation
-from scaseg.data.datasets import Source
+from scaseg.data.datasets import Source, trained_on
 from scaseg.errors import UserError
 from scaseg.metrics import table
 from scaseg.models.encoders.weights import load_encoder_weights
@@ -101,7 +101,13 @@ def _train(
         )
         log.info("model weights from %s: %s", config["decoder"]["weights"], report)
 
-    recipe = config["training"]
+    recipe, dataset = config["training"], config["dataset"]
+    seen = trained_on(train_source, val_source)
+    if seen:
+        log.warning(
+            "%d of %d images of val_split=%s are trained on (train_split=%s): figures on them say nothing of others",
+            *(seen, len(val_source), dataset["val_split"], dataset["train_split"]),
+        )
     val_every = max(1, min(recipe["val_every"], recipe["max_steps"]))
     journal = Journal(recipe["log_every"])
     checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every, journal)
@@ -141,7 +147,8 @@ def _train(
         "status": "done",
         "run": name,
         **describe(config, task.model, labels, journal.scores, commit),
-        "split": config["dataset"]["val_split"],
+        "split": dataset["val_split"],
+        "images_trained_on": seen,
         "best": {"step": checkpoints.best_step, "mIoU": checkpoints.best_value},
         "step": trainer.global_step,
         "world_size": trainer.world_size,

@@ -81,6 +81,7 @@ def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[di
         "datasets": [dataset],
         "metrics": ["mean_iou"],
     }
+    results = [result for result in results if not result.get("images_trained_on")]
     if results:
         matter["model-index"] = [
             {
@@ -138,12 +139,13 @@ def _file(part: dict[str, Any]) -> str:
 def _figures(results: list[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     for result in results:
-        protocol = result["protocol"]
+        protocol, seen = result["protocol"], result.get("images_trained_on")
         size = f"in a box of {protocol['box']}" if protocol["box"] else "at the images' own size"
         way = f"windows {protocol['window']}, stride {protocol['stride']}" if protocol["mode"] == "slide" else "whole"
         lines += [
             f"Split `{result['split']}`, {way}, {size}: mIoU {result['mIoU']:.2f}, pixel accuracy"
-            f" {result['pixel_accuracy']:.2f}, mean accuracy {result['mean_accuracy']:.2f} (percent).",
+            f" {result['pixel_accuracy']:.2f}, mean accuracy {result['mean_accuracy']:.2f} (percent)."
+            + (f" {seen} of these images were trained on: this says nothing of others." if seen else ""),
             "",
             "| class | IoU |",
             "|---|--:|",

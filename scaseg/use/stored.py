@@ -16,7 +16,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FORMAT = 1  # of config.json
 PARTS = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")
 RESULTS = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "split", "protocol", "step", "seed")
-RESULTS_MORE = ("params", "versions", "device", "git_commit", "wall_time_s")
+RESULTS_MORE = ("images_trained_on", "params", "versions", "device", "git_commit", "wall_time_s")
 
 
 @dataclass

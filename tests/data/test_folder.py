@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from scaseg.data.camvid import CamVid
+from scaseg.data.datasets import trained_on
 from scaseg.data.folder import read_image, read_list, read_mask
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
@@ -46,6 +47,12 @@ def test_official_layout_is_read(tmp_path):
     raw = np.asarray(Image.open(root / "trainannot/b.png"))
     assert (mask == np.where(raw == 11, 255, raw)).all()
     assert len(CamVid(root, "trainval")) == 4
+
+
+def test_images_that_are_trained_on_are_counted(tmp_path):
+    root = camvid(tmp_path / "CamVid")
+    train, val, both = (CamVid(root, split) for split in ("train", "val", "trainval"))
+    assert [trained_on(one, val) for one in (None, train, both, val)] == [0, 0, 2, 2]  # names alike, files not
 
 
 def test_lists_choose(tmp_path):

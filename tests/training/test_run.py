@@ -21,9 +21,22 @@ from tests.training.tiny import QUIET, command, config, execute, folder_of, rows
 pytestmark = QUIET
 NAMES = Shapes.labels.names
 KEYS = {
-    *("status", "run", "dataset", "backbone", "decoder", "seed", "config", "split", "protocol", "mIoU"),
+    *(
+        "status",
+        "run",
+        "dataset",
+        "backbone",
+        "decoder",
+        "seed",
+        "config",
+        "split",
+        "images_trained_on",
+        "protocol",
+        "mIoU",
+    ),
     *("pixel_accuracy", "mean_accuracy", "per_class", "absent", "best", "step", "encoder_params", "decoder_params"),
     *("params", "git_commit", "versions", "wall_time_s", "peak_memory_mb", "device", "threads", "world_size"),
+    "images_trained_on",
 }
 FIGURES = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "step", "params", "encoder_params")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import scaseg
@@ -101,11 +102,12 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
         "per_class": {name: {"iou": 61.25} for name in Shapes.labels.names},
         "git_commit": "abc",
         "versions": {"torch": "2"},
+        "images_trained_on": 3,
     }
     (run / "result.json").write_text(json.dumps(result))
     for split, of in (("val", "last.ckpt"), ("test", "last.ckpt"), ("train", "best.ckpt")):
         (run / "evaluation" / split).mkdir(parents=True)
-        told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}"}
+        told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}", "images_trained_on": None}
         (run / "evaluation" / split / "result.json").write_text(json.dumps(told))
     folder = scaseg.save_pretrained(run, tmp_path / "saved" / "model")
     assert {file.name for file in folder.iterdir()} == {"model.safetensors", "config.json", "README.md"}
@@ -115,6 +117,9 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
     card = (folder / "README.md").read_text()
     assert [line.split("`")[1] for line in card.splitlines() if line.startswith("Split")] == ["val", "test"]
     assert "mIoU 61.25" in card and "| 0 | " + Shapes.labels.names[0] in card and "license: other" in card
+    assert card.count("3 of these images were trained on") == 1
+    (claimed,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
+    assert claimed["dataset"]["split"] == "test"  # not what was seen
     second = again.save_pretrained(tmp_path / "second")  # nothing is lost on the way
     for name in ("config.json", "README.md", "model.safetensors"):
         assert (second / name).read_bytes() == (folder / name).read_bytes(), name
@@ -124,8 +129,6 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
 
 
 def test_card_front_matter_is_yaml_with_the_figures(checkpoint: Path, tmp_path: Path) -> None:
-    import yaml
-
     card = (scaseg.save_pretrained(checkpoint, tmp_path / "model") / "README.md").read_text()
     matter = yaml.safe_load(card.split("---")[1])
     assert matter["library_name"] == "scaseg" and matter["license"] == "other"
