@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from scaseg.models.layers.recompute import traced
+from scaseg.models.layers.resize import resize
 
 SHARE = 64  # channels at a time
 
@@ -14,14 +14,9 @@ SHARE = 64  # channels at a time
 def add_resized(fine: Tensor, coarse: Tensor) -> Tensor:
     """fine (B, H, W, C), overwritten, coarse (B, C, h, w) -> fine + coarse resized, bilinear: (B, H, W, C)."""
     if traced() or coarse.device.type == "meta" or fine.dtype != coarse.dtype:
-        return fine.add_(_resized(coarse, fine.shape[1:3]))
+        return fine.add_(resize(coarse, fine.shape[1:3]).permute(0, 2, 3, 1))
     out: Tensor = _AddResized.apply(fine, coarse)  # type: ignore[no-untyped-call]
     return out
-
-
-def _resized(coarse: Tensor, size: torch.Size) -> Tensor:
-    same = coarse.shape[2:] == size
-    return (coarse if same else F.interpolate(coarse, size=size, mode="bilinear")).permute(0, 2, 3, 1)
 
 
 class _AddResized(torch.autograd.Function):
@@ -31,7 +26,7 @@ class _AddResized(torch.autograd.Function):
         ctx.shape = coarse.shape
         for start in range(0, coarse.shape[1], SHARE):
             share = coarse[:, start : start + SHARE].contiguous(memory_format=torch.channels_last)
-            fine[..., start : start + SHARE].add_(_resized(share, fine.shape[1:3]))
+            fine[..., start : start + SHARE].add_(resize(share, fine.shape[1:3]).permute(0, 2, 3, 1))
         return fine
 
     @staticmethod

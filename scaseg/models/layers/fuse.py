@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from scaseg.models.layers.add_resized import add_resized
 from scaseg.models.layers.pointwise import PointwiseConv, pointwise
+from scaseg.models.layers.resize import resize
 
 FORMS = ("native", "literal")
 
@@ -34,7 +35,7 @@ class Fuse(nn.Module):
         """Maps (B, C_i, h_i, w_i), finest first -> (B, channels, h_1, w_1)."""
         size = maps[0].shape[2:]
         if self.form == "literal":
-            return F.relu(self.norm(self.conv(torch.cat([_resize(x, size) for x in maps], 1))))
+            return F.relu(self.norm(self.conv(torch.cat([resize(x, size) for x in maps], 1))))
         if self.training:
             return F.relu_(self.norm(self.mix(maps)))
         return self.share(maps, self.folded())
@@ -61,7 +62,3 @@ class Fuse(nn.Module):
         assert norm.running_var is not None and norm.running_mean is not None
         factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         return self.conv.weight * factor.view(-1, 1, 1, 1), norm.bias - norm.running_mean * factor
-
-
-def _resize(x: Tensor, size: torch.Size) -> Tensor:
-    return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear")
