@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 
 from scaseg.config import merge_protocol
 from scaseg.data.build import build_source
+from scaseg.data.datasets import Source, trained_on
 from scaseg.errors import UserError
 from scaseg.evaluation.submission import Export
 from scaseg.metrics import table
@@ -75,6 +76,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         **describe(config, task.model, source.labels, scores, commit),
         "split": split,
         "images": len(source),
+        "images_trained_on": _trained_on(config, data_dir, source),
         "export": None if export is None else str(export.archive),
         "world_size": trainer.world_size,
     }
@@ -90,6 +92,18 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
             print(f"export:   {export.archive}, read back and sound")
         print(f"result:   {folder / 'result.json'}")
     return result
+
+
+def _trained_on(config: dict[str, Any], data_dir: str | None, source: Source) -> int | None:
+    """How many of these images the checkpoint was trained on; None where its train split is not there to look."""
+    try:
+        train_source = build_source(config["dataset"], data_dir, config["dataset"]["train_split"])
+    except UserError:
+        return None
+    seen = trained_on(train_source, source)
+    if seen:
+        log.warning("%d of these %d images were trained on: figures on them say nothing of others", seen, len(source))
+    return seen
 
 
 def described(protocol: dict[str, Any]) -> str:

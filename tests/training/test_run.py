@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from scaseg.config import compose, plain
 from scaseg.data.shapes import Shapes
-from tests.training.tiny import QUIET, command, config, execute, folder_of, rows, run
+from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
 
 pytestmark = QUIET
 NAMES = Shapes.labels.names
@@ -136,6 +136,18 @@ def test_evaluation_gives_the_figures_that_training_logged(done: tuple[Path, dic
     assert [name.split("-")[:2] for name in outputs] == [["test", "last"], ["val", "best"], ["val", "last"]]
     assert all((folder / "evaluation" / name / "result.json").exists() for name in outputs)
     assert all(list((folder / "evaluation" / name).glob("*.png")) for name in outputs)
+
+
+def test_figures_on_images_that_were_trained_on_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = camvid(tmp_path / "CamVid", 3)
+    result = run(compose("train", [*on_camvid(data), f"output_dir={tmp_path}/runs", "dataset.train_split=trainval"]))
+    assert result["images_trained_on"] == 3 and "3 of 3 images of val_split=val are trained on" in caplog.text
+    last = tmp_path / "runs" / result["run"] / "checkpoints" / "last.ckpt"
+    assert [evaluated(last, f"split={split}")["images_trained_on"] for split in ("val", "test")] == [3, 0]
+    assert "3 of these 3 images were trained on" in caplog.text
+    (data / "train").rename(tmp_path / "elsewhere")
+    again = evaluated(last, "split=test", f"output={tmp_path / 'again'}")
+    assert again["images_trained_on"] is None  # nothing there to look
 
 
 def test_batch_size_of_an_evaluation_changes_no_figure(done: tuple[Path, dict[str, Any]]) -> None:
