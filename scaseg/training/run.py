@@ -98,6 +98,7 @@ def _train(
             config["decoder"]["name"],
             config["decoder"]["weights"],
             config["decoder"].get("weights_sha256"),
+            trains=config["training"]["max_steps"] > 0,
         )
         log.info("model weights from %s: %s", config["decoder"]["weights"], report)
 

@@ -126,7 +126,7 @@ def _of(normalisation: dict[str, Any]) -> str:
 def _start(config: dict[str, Any]) -> str:
     backbone = config["backbone"]
     if config["decoder"].get("weights"):
-        return f"the whole model's published weights from `{_file(config['decoder'])}`"
+        return f"the whole model's weights from `{_file(config['decoder'])}`"
     if backbone.get("weights"):
         return f"ImageNet weights of the encoder from `{_file(backbone)}`"
     return "timm's ImageNet weights of the encoder" if backbone.get("pretrained") else "random weights"

@@ -67,7 +67,7 @@ def test_the_run_is_the_published_model(cli: Cli, tmp_path: Path) -> None:
     saved = model.save_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(scaseg.load(saved).predict(images[0].permute(1, 2, 0).numpy()), labels)
     card = (saved / "README.md").read_text()
-    assert "Not trained here: the whole model's published weights from `model.safetensors`" in card
+    assert "Not trained here: the whole model's weights from `model.safetensors`" in card
     assert yaml.safe_load(card.split("---")[1])["model-index"][0]["results"][0]["metrics"][0]["value"] == round(
         result["mIoU"], 2
     )
