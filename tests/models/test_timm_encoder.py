@@ -55,6 +55,19 @@ def test_maps_are_those_of_the_whole_model_and_its_weights_load(tmp_path, name):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(64, 96), (224, 160)])
+def test_padding_known_beforehand_is_timms(size):
+    """Of TensorFlow's models: kernels of 3 and 5 at stride 2, which timm pads by the size that it meets."""
+    timm = pytest.importorskip("timm")
+    theirs = randomise(timm.create_model("tf_efficientnet_lite0", features_only=True)).eval()
+    ours = TimmEncoder("tf_efficientnet_lite0").eval()
+    ours.net.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        for mine, other in zip(ours(images), theirs(images)[1:], strict=True):
+            assert torch.equal(mine, other)
+
+
 def test_wrong_weights_are_refused(tmp_path):
     timm = pytest.importorskip("timm")
     state = timm.create_model("resnet18").state_dict()

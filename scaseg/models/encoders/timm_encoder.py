@@ -53,6 +53,8 @@ class TimmEncoder(nn.Module):
         self.channels = (c1, c2, c3, c4)
         self.channels_last = str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC")
         self.made_for = _fixed_size(model)
+        if max(reductions) == STRIDES[-1]:
+            _pad_alike_at_all_sizes(self.net)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32.
@@ -83,6 +85,29 @@ class TimmEncoder(nn.Module):
                 )
             maps.append(feature[:, :, : -(-height // stride), : -(-width // stride)])
         return maps
+
+
+class PaddedConv2d(nn.Conv2d):
+    """timm's Conv2dSame where the stride divides both sides, as it does here: the padding is then known beforehand.
+
+    The same figures; and a graph with free sizes has no padding to work out, which torch.export did not end.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        around: list[int] = []
+        for side in (1, 0):  # F.pad takes the width first
+            total = max(0, (self.kernel_size[side] - 1) * self.dilation[side] + 1 - self.stride[side])
+            around += [total // 2, total - total // 2]
+        return F.conv2d(F.pad(x, around), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _pad_alike_at_all_sizes(net: nn.Module) -> None:
+    """Every Conv2dSame becomes a PaddedConv2d in place: the same parameters under the same names."""
+    from timm.layers.conv2d_same import Conv2dSame
+
+    for module in net.modules():
+        if isinstance(module, Conv2dSame):
+            module.__class__ = PaddedConv2d  # type: ignore[assignment]
 
 
 def _create(model: str, pretrained: bool, drop_path: float) -> Any:
