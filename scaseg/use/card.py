@@ -126,14 +126,16 @@ def _of(normalisation: dict[str, Any]) -> str:
 def _start(config: dict[str, Any]) -> str:
     backbone = config["backbone"]
     if config["decoder"].get("weights"):
-        return f"the whole model's weights from `{_file(config['decoder'])}`"
+        return f"the whole model's weights from `{weights_name(config['decoder']['weights'])}`"
     if backbone.get("weights"):
-        return f"ImageNet weights of the encoder from `{_file(backbone)}`"
+        return f"ImageNet weights of the encoder from `{weights_name(backbone['weights'])}`"
     return "timm's ImageNet weights of the encoder" if backbone.get("pretrained") else "random weights"
 
 
-def _file(part: dict[str, Any]) -> str:
-    return str(part["weights"]).partition("#")[0].rpartition("/")[2]
+def weights_name(source: str) -> str:
+    """What to call weights away from the machine of training: the file's name, of a run's checkpoint RUN/FILE."""
+    parts = source.partition("#")[0].split("/")
+    return f"{parts[-3]}/{parts[-1]}" if parts[-2:-1] == ["checkpoints"] and len(parts) > 2 else parts[-1]
 
 
 def _figures(results: list[dict[str, Any]]) -> list[str]:

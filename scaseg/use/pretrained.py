@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.errors import UserError
-from scaseg.use.card import model_card
+from scaseg.use.card import model_card, weights_name
 from scaseg.use.model import TrainedModel
 from scaseg.use.stored import CARD, CONFIG, FORMAT, WEIGHTS
 
@@ -57,7 +57,7 @@ def description(model: TrainedModel) -> dict[str, Any]:
     config = {**model.config, **{part: dict(model.config[part]) for part in ("backbone", "decoder")}}
     for part in (config["backbone"], config["decoder"]):
         if part.get("weights"):  # a path of the machine of training means nothing elsewhere
-            part["weights"] = Path(str(part["weights"]).partition("#")[0]).name
+            part["weights"] = weights_name(str(part["weights"]))
     return {
         "library_name": "scaseg",
         "format": FORMAT,

@@ -58,6 +58,9 @@ def test_other_classes_get_a_new_classifier(
     assert status == 0, err
     assert "dropped=('decoder.classifier.weight', 'decoder.classifier.bias')" in caplog.text
     (last,) = tmp_path.glob("runs/*/checkpoints/last.ckpt")
+    saved = scaseg.load(last).save_pretrained(tmp_path / "saved")
+    assert f"start: the whole model's weights from `{done[0].name}/last.ckpt`" in (saved / "README.md").read_text()
+    assert str(done[0].parent) not in (saved / "config.json").read_text()
     before, after = (torch.load(path, weights_only=True)["state_dict"] for path in (source, last))
     assert before.keys() == after.keys()
     for key, tensor in before.items():
