@@ -43,7 +43,13 @@ def compare(run: Run, segmentor: Segmentor, output: str, sizes: Sequence[Size] =
         with torch.inference_mode():
             logits = segmentor(images)
             labels = labels_at(logits, size)
-        theirs = torch.from_numpy(np.asarray(run(images.numpy())))
+        try:
+            theirs = torch.from_numpy(np.asarray(run(images.numpy())))
+        except Exception as error:  # onnxruntime's own and torch's have no common class
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"the file does not run on {len(images)} x {size[0]} x {size[1]} ({first}): nothing was written"
+            ) from error
         difference = None
         if output == "logits":
             _same_shape(theirs, logits, size)

@@ -13,7 +13,7 @@ from torch.export import Dim, ExportedProgram
 from scaseg.errors import UserError
 from scaseg.models.segmentor import Segmentor
 
-LEAST_SIDE = 64  # of an exported graph's images, in pixels
+LEAST_SIDE = 64  # of an exported graph's images, in pixels; times query_pool, for no grid may have a single row
 EXAMPLE = (2, 3, 192, 224)  # no side equal to another, none 1: both would be taken for constants
 OUTPUTS = ("logits", "labels")
 FREE = {"images": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}}

@@ -75,7 +75,7 @@ def metadata(model: TrainedModel, output: str, strip: str) -> dict[str, str]:
             "layout": "batch, 3, height, width",
             "type": "float32",
             "range": "RGB on the 0..255 scale",
-            "least_side": LEAST_SIDE,
+            "least_side": LEAST_SIDE * (model.config["decoder"].get("query_pool") or 1),
         },
         "normalisation": {**model.config["normalisation"], "applied": "inside"},
         "output": output,

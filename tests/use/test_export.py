@@ -30,8 +30,9 @@ def options(checkpoint: Path, file: Path, **changes: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a model with one block: capturing takes most of these tests' time."""
-    return write_checkpoint(tmp_path_factory.mktemp("small") / "small.ckpt", ["decoder.clb_stages=[4]"])
+    """A checkpoint of a model with one block, Cityscapes' kind: capturing takes most of these tests' time."""
+    options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]
+    return write_checkpoint(tmp_path_factory.mktemp("small") / "small.ckpt", options)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,7 @@ def test_metadata_says_all_that_a_reader_needs(labels_file: Path, small: Path) -
     model = scaseg.load(small)
     assert tuple(about["classes"]) == model.classes and about["colours"] == model.colours.tolist()
     assert about["normalisation"] == {**model.config["normalisation"], "applied": "inside"}
+    assert about["input"]["least_side"] == 128  # of a pooled grid
     assert about["output"] == "labels" and about["protocol"] == model.protocol
     (images,) = session.get_inputs()
     assert (images.name, images.shape) == ("images", ["batch", 3, "height", "width"])
@@ -85,11 +87,11 @@ def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytes
 
 @pytest.mark.parametrize("strip", [pytest.param("exact", marks=pytest.mark.slow), "spline"])
 def test_torch_export(small: Path, tmp_path: Path, strip: str) -> None:
-    file = export(options(small, tmp_path / "m.pt2", format="torch_export", strip=strip), [], SIZES)
+    file = export(options(small, tmp_path / "m.pt2", format="torch_export", strip=strip), [], [(97, 131), (128, 160)])
     about: dict[str, Any] = {"classes": ""}
     program = torch.export.load(file, extra_files=about)
     assert json.loads(about["classes"]) == list(scaseg.load(small).classes)
-    images = torch.rand(3, 3, 75, 200) * 255
+    images = torch.rand(3, 3, 129, 200) * 255
     with torch.inference_mode():
         torch.testing.assert_close(program.module()(images), scaseg.load(small).segmentor(images), atol=1e-4, rtol=0)
 
@@ -118,10 +120,16 @@ def test_what_disagrees_is_not_written(
     assert export(wanted, [], SIZES).exists()
 
 
+def broken(images: Any) -> Any:
+    raise RuntimeError("no such node")
+
+
 def test_nan_and_other_shapes_do_not_agree(checkpoint: Path) -> None:
     with pytest.raises(UserError, match="does not compute"):
         require([Agreement(1, (64, 64), float("nan"), 1.0)], "it")
     require([Agreement(1, (64, 64), 9e-5, 0.99995)], "it")
+    with pytest.raises(UserError, match=r"does not run on 2 x 97 x 131 \(no such node\): nothing was written"):
+        compare(broken, scaseg.load(checkpoint).segmentor, "labels", SIZES)
     with pytest.raises(UserError, match="gives"):
         compare(lambda images: images[:, 0, 1:], scaseg.load(checkpoint).segmentor, "labels", SIZES)
 

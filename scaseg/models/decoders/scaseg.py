@@ -162,8 +162,9 @@ class SCASegDecoder(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)
-        coarsest = maps[3].shape[2:]
-        grid = (-(-coarsest[0] // self.query_pool), -(-coarsest[1] // self.query_pool))
+        height, width = maps[3].shape[2:]
+        pool = self.query_pool
+        grid = ((height + pool - 1) // pool, (width + pool - 1) // pool)  # not -(-n // d): ONNX divides toward zero
         for stage, block in self.blocks.items():
             i = int(stage) - 1
             sources = [maps[i]] if self.self_attention else maps

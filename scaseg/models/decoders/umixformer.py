@@ -89,7 +89,8 @@ class UMixFormerDecoder(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)
         height, width = maps[3].shape[2:]
-        grid = (-(-height // self.query_pool), -(-width // self.query_pool))
+        pool = self.query_pool
+        grid = ((height + pool - 1) // pool, (width + pool - 1) // pool)  # not -(-n // d): ONNX divides toward zero
         for stage, block in self.blocks.items():
             maps[int(stage) - 1] = block(maps[int(stage) - 1], self.gathers[stage](maps, grid))
         logits: Tensor = self.classifier(self.fuse(maps))

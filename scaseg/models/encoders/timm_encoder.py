@@ -83,7 +83,8 @@ class TimmEncoder(nn.Module):
                 raise RuntimeError(
                     f"{self.model_name}: {tuple(feature.shape)} at stride {stride}, not {channels} channels"
                 )
-            maps.append(feature[:, :, : -(-height // stride), : -(-width // stride)])
+            rows, columns = ((side + stride - 1) // stride for side in (height, width))  # ONNX divides toward zero
+            maps.append(feature[:, :, :rows, :columns])
         return maps
 
 
