@@ -1,7 +1,9 @@
 """Static int8 quantisation of an ONNX file by onnxruntime: weights a channel, activations from pictures."""
 
+import io
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from scaseg.use.agreement import Run
 from scaseg.use.model import TrainedModel
 from scaseg.use.onnx_file import AXES
 from scaseg.use.pictures import read_picture
+from scaseg.use.progress import ProgressLine
 
 # Convolutions and matrix products hold nearly all of the work; the rest stays in float32.
 OPERATORS = ("Conv", "MatMul", "Gemm")
+# A range up to the extremes of an activation leaves few of the 256 steps to the rest of it.
+PERCENTILE = 99.9
 
 
 def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence[Path]) -> None:
@@ -37,18 +42,23 @@ def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence
     logger.setLevel(logging.ERROR)  # advice for those who write the quantiser
     try:
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(target),
-            _reader(model, pictures),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(OPERATORS),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"MatMulConstBOnly": True},  # products of two activations are attention
-        )
+        with ProgressLine(len(pictures), "pictures calibrated") as progress, redirect_stdout(io.StringIO()):
+            quantize_static(
+                str(prepared),
+                str(target),
+                _reader(model, pictures, progress),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(OPERATORS),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.Percentile,
+                extra_options={
+                    "MatMulConstBOnly": True,  # products of two activations are attention
+                    "CalibPercentile": PERCENTILE,
+                    "CalibStridedMinMax": 1,  # of every method, despite its name: one picture's activations at a time
+                },
+            )
     finally:
         logger.setLevel(level)
         prepared.unlink(missing_ok=True)
@@ -76,15 +86,24 @@ def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
 
 
-def _reader(model: TrainedModel, pictures: Sequence[Path]) -> Any:
+def _reader(model: TrainedModel, pictures: Sequence[Path], progress: ProgressLine) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.left = list(pictures)
+            self.left: list[Path] = []
+
+        def __len__(self) -> int:
+            return len(pictures)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.left = list(pictures[start_index:end_index])
 
         def get_next(self) -> dict[str, Any] | None:
             (name,) = AXES
-            return {name: _seen(model, self.left.pop(0))} if self.left else None
+            if not self.left:
+                return None
+            progress.advance()
+            return {name: _seen(model, self.left.pop(0))}
 
     return Reader()
