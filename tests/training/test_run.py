@@ -36,7 +36,6 @@ KEYS = {
     ),
     *("pixel_accuracy", "mean_accuracy", "per_class", "absent", "best", "step", "encoder_params", "decoder_params"),
     *("params", "git_commit", "versions", "wall_time_s", "peak_memory_mb", "device", "threads", "world_size"),
-    "images_trained_on",
 }
 FIGURES = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "step", "params", "encoder_params")
 

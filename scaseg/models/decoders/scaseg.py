@@ -18,6 +18,7 @@ from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import LocalPerception, MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.recompute import CHOICES
+from scaseg.models.layers.resize import divided_up
 from scaseg.models.layers.scores import scores, scores_in_shares
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
@@ -163,8 +164,7 @@ class SCASegDecoder(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)
         height, width = maps[3].shape[2:]
-        pool = self.query_pool
-        grid = ((height + pool - 1) // pool, (width + pool - 1) // pool)  # not -(-n // d): ONNX divides toward zero
+        grid = divided_up(height, self.query_pool), divided_up(width, self.query_pool)
         for stage, block in self.blocks.items():
             i = int(stage) - 1
             sources = [maps[i]] if self.self_attention else maps

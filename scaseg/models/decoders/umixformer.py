@@ -15,6 +15,7 @@ from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.perception import MixFeedForward
+from scaseg.models.layers.resize import divided_up
 
 HEADS = (1, 2, 5, 8)
 STRIDE_RATIOS = (8, 4, 2, 1)  # from each stage's stride to stride 32
@@ -89,8 +90,7 @@ class UMixFormerDecoder(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)
         height, width = maps[3].shape[2:]
-        pool = self.query_pool
-        grid = ((height + pool - 1) // pool, (width + pool - 1) // pool)  # not -(-n // d): ONNX divides toward zero
+        grid = divided_up(height, self.query_pool), divided_up(width, self.query_pool)
         for stage, block in self.blocks.items():
             maps[int(stage) - 1] = block(maps[int(stage) - 1], self.gathers[stage](maps, grid))
         logits: Tensor = self.classifier(self.fuse(maps))

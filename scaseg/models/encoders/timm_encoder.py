@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.errors import UserError
+from scaseg.models.layers.resize import divided_up
 
 STRIDES = (4, 8, 16, 32)
 
@@ -83,8 +84,7 @@ class TimmEncoder(nn.Module):
                 raise RuntimeError(
                     f"{self.model_name}: {tuple(feature.shape)} at stride {stride}, not {channels} channels"
                 )
-            rows, columns = ((side + stride - 1) // stride for side in (height, width))  # ONNX divides toward zero
-            maps.append(feature[:, :, :rows, :columns])
+            maps.append(feature[:, :, : divided_up(height, stride), : divided_up(width, stride)])
         return maps
 
 
