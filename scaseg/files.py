@@ -1,0 +1,80 @@
+"""Files written whole or not at all: beside their place, flushed to disk, then renamed."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from scaseg.errors import UserError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    """A path beside `path` to write to; when the block ends well it takes the place of `path`, else it is removed.
+
+    Its suffix is that of `path`, as writers go by it. Whenever the program is killed, `path` is what it was before or
+    the new file whole; `durable`: so it is after a power cut, at the cost of waiting for the disk. The folder must
+    exist. Raises UserError, with the space that is left, where the disk is full.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield beside
+        if durable:
+            _flush(beside)
+        beside.replace(path)
+        if durable:
+            _flush(path.parent)
+    except OSError as error:
+        written = beside.stat().st_size if beside.exists() else 0
+        with suppress(OSError):
+            beside.unlink()
+        if error.errno in NO_SPACE:
+            raise no_space(path, written) from error
+        raise
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write bytes, whole or not at all; see `replacing`."""
+    with replacing(path, durable) as beside:
+        beside.write_bytes(data)
+
+
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Write UTF-8 text, line ends as they are."""
+    write_bytes(path, text.encode(), durable)
+
+
+def write_json(path: Path, content: Any, durable: bool = True) -> None:
+    """Write JSON that any reader takes: nan and infinities are a ValueError."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n", durable)
+
+
+def no_space(path: Path, needed: int) -> UserError:
+    """What to say where `path`, of at least `needed` bytes, does not fit on its disk."""
+    left = shutil.disk_usage(path.parent).free
+    return UserError(
+        f"{path}: no space left on its disk ({left / 2**20:.1f} MB free, more than {needed / 2**20:.1f} MB needed);"
+        " what was there before is kept. Make room, then give the same command"
+    )
+
+
+def _flush(path: Path) -> None:
+    """To the disk itself: a rename may outlive a power cut that the content does not."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot
+            raise
+    finally:
+        os.close(handle)
