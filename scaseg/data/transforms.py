@@ -27,12 +27,13 @@ def training_pipeline(
     cat_max_ratio: float = 0.75,
     flip: float = 0.5,
     photometric: bool = True,
+    hue: float = 18.0,
 ) -> A.Compose:
     """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
 
     `is_check_shapes` is off because the image may come decoded at a fraction of the mask's size.
     """
-    colour = Photometric() if photometric else None
+    colour = Photometric(hue=hue) if photometric else None
     crop = ScaledCrop(crop_size, resize_box, scale, cat_max_ratio, flip, colour)
     return A.Compose([crop], is_check_shapes=False)
 
@@ -85,13 +86,10 @@ def lead(ratio: float, start: int) -> int:
 
 def largest_share(mask: Mask) -> float:
     """Share of the commonest class among the labelled pixels; 1 where none is labelled."""
-    step = max(1, min(mask.shape) // 32)
-    coarse = np.bincount(mask[::step, ::step].ravel(), minlength=256)
-    coarse[IGNORE] = 0
-    if 2 * coarse.max() < coarse.sum():  # no majority, and only a majority can be too large
-        return float(coarse.max() / coarse.sum())
-    labelled = mask.size - np.count_nonzero(mask == IGNORE)
-    return np.count_nonzero(mask == coarse.argmax()) / labelled if labelled else 1.0
+    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()  # several times faster than np.bincount
+    counts[IGNORE] = 0
+    labelled = counts.sum(dtype=np.float64)
+    return float(counts.max() / labelled) if labelled else 1.0
 
 
 class ScaledCrop(A.DualTransform):  # type: ignore[misc]

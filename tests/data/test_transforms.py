@@ -5,7 +5,7 @@ import random
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scaseg.data.labels import IGNORE
@@ -184,19 +184,23 @@ def test_factors_are_uniform():
     assert abs(np.mean(heights) - 125) < 9
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(20, 200), st.integers(20, 200), st.integers(1, 5), st.floats(0, 1), st.integers(0, 999))
+@settings(max_examples=60, deadline=None)
+@example(64, 64, 3, 0.984375, 1)  # a majority among few labelled pixels, which a coarse look had missed
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 5), st.floats(0, 1), st.integers(0, 999))
 def test_largest_share(height, width, classes, ignored, seed):
     rng = np.random.default_rng(seed)
     mask = cv2.resize(rng.integers(0, classes, (3, 3), np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     mask[: int(ignored * height)] = IGNORE
     counts = np.bincount(mask[mask != IGNORE], minlength=classes)
-    exact = counts.max() / counts.sum() if counts.sum() else 1.0
-    found = largest_share(mask)
-    if exact > 0.6:
-        assert found == exact
-    else:
-        assert found < 0.7  # sampled, and far from any limit in use
+    assert largest_share(mask) == pytest.approx(counts.max() / counts.sum() if counts.sum() else 1.0, rel=1e-12)
+
+
+def test_largest_share_of_stripes():
+    """Which a look at every n-th pixel takes for one class; and of a part of a picture, rows apart in memory."""
+    mask = np.zeros((512, 512), np.uint8)
+    mask[:, ::16] = 1
+    assert largest_share(mask) == 15 / 16
+    assert largest_share(mask[:, ::16]) == 1
 
 
 def test_crops_of_one_class_are_drawn_again():
