@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from scaseg.data.shapes import Shapes
-from scaseg.suites.row import cpu_model
+from scaseg.machine import processor_name
 
 HERE = Path(__file__).resolve().parent
 FEW = 6  # images of a split
@@ -119,7 +119,7 @@ def main(data: Path) -> None:
     today = datetime.now(UTC).date()
     parts = [
         "# The five benchmarks, from files to a submission\n",
-        f"Written by `python experiments/benchmarks/make.py DATA` ({cpu_model()}, one core, shared with other jobs).",
+        f"Written by `python experiments/benchmarks/make.py DATA` ({processor_name()}, one core, beside other jobs).",
         "Prepare, train four steps (to show that it runs; the figures mean nothing), evaluate, evaluate with several",
         "views, export the test split, read the export back. Real samples in the official layouts, a few images a",
         "split; where a sample has no test images those of val stand in. Cityscapes' files are generated and unpacked",

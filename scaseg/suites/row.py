@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from scaseg.complexity.latency import Spread
+from scaseg.machine import processor_name
 
 PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics")
 PEERS = ("mmsegmentation", "transformers", "segmentation-models-pytorch")
@@ -32,7 +33,7 @@ def record(suite: str, rows: Sequence[Row]) -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = None
-    machine = {"cores": os.cpu_count(), "cpu": cpu_model(), "threads": torch.get_num_threads()}
+    machine = {"cores": os.cpu_count(), "cpu": processor_name(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
     return {
@@ -43,15 +44,6 @@ def record(suite: str, rows: Sequence[Row]) -> dict[str, Any]:
         "versions": versions,
         "rows": [asdict(row) for row in rows],
     }
-
-
-def cpu_model() -> str:
-    """The processor's name as Linux tells it, else its architecture."""
-    try:
-        with open("/proc/cpuinfo") as file:  # noqa: PTH123
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.machine()
 
 
 def show(result: Mapping[str, Any]) -> None:
