@@ -7,7 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import check_least, plain
+from scaseg.config import check_ranges, plain
 from scaseg.errors import UserError
 from scaseg.schema import Hardware
 
@@ -52,7 +52,7 @@ ConfigStore.instance().store(name="compare_schema", node=CompareConfig)
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for values that are well typed and make no sense."""
-    check_least(cfg)
+    check_ranges(cfg)
     for key, least in (("calibration_bins", 1), ("resamples", 100), ("pictures", 0)):
         if cfg[key] < least:
             raise UserError(f"{key}={cfg[key]} must be at least {least}")

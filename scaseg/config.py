@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.errors import UserError
-from scaseg.schema import EvaluateConfig, Mode, Protocol, TrainConfig
+from scaseg.evaluation.protocol import Mode, Protocol
+from scaseg.schema import EvaluateConfig, TrainConfig
 
 _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
@@ -27,26 +29,50 @@ CHOICES = {
     "logger.mode": ("auto", "online", "offline"),
     "retry": ("none", "failed"),
 }
-LEAST = {
-    "training.max_steps": 0,
-    "training.batch_size": 1,
-    "training.warmup_steps": 0,
-    "training.val_every": 1,
-    "training.checkpoint_every": 1,
-    "training.log_every": 1,
-    "hardware.devices": 1,
-    "hardware.num_nodes": 1,
-    "hardware.num_workers": 0,
-    "hardware.threads": 1,
-    "hardware.eval_batch_size": 1,
-    "hardware.window_batch_size": 1,
+RANGES: dict[str, tuple[float, float]] = {  # least and largest value
+    "seed": (0, 2**32 - 1),
+    "pictures": (0, inf),
+    "backbone.drop_path": (0, 0.99),
+    "decoder.drop_path": (0, 0.99),
+    "augment.cat_max_ratio": (0.01, 1),
+    "augment.flip": (0, 1),
+    "augment.hue": (0, 180),
+    "protocol.size_divisor": (1, inf),
+    "training.max_steps": (0, inf),
+    "training.batch_size": (1, inf),
+    "training.lr": (0, inf),
+    "training.decoder_lr_mult": (0, inf),
+    "training.weight_decay": (0, inf),
+    "training.warmup_steps": (0, inf),
+    "training.warmup_ratio": (0, 1),
+    "training.poly_power": (0, inf),
+    "training.grad_clip": (1e-12, inf),
+    "training.loss.ohem_threshold": (0, 1),
+    "training.loss.ohem_min_kept": (1, inf),
+    "training.loss.dice": (0, inf),
+    "training.val_every": (1, inf),
+    "training.checkpoint_every": (1, inf),
+    "training.log_every": (1, inf),
+    "hardware.devices": (1, inf),
+    "hardware.num_nodes": (1, inf),
+    "hardware.num_workers": (0, inf),
+    "hardware.threads": (1, inf),
+    "hardware.eval_batch_size": (1, inf),
+    "hardware.window_batch_size": (1, inf),
 }
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
 
-def run_name(cfg: DictConfig) -> str:
-    """The run folder's name: dataset, backbone, decoder, seed and a hash of all that determines the result."""
-    identity = {key: value for key, value in run_config(cfg).items() if key not in NOT_IDENTITY}
+def run_name(config: Mapping[str, Any]) -> str:
+    """The run folder's name: dataset, backbone, decoder, seed and a hash of all that determines the result.
+
+    config: as of scaseg.runs.asked, with the `fingerprints` of data and weights: these count, not where the files lie.
+    """
+    identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    for key, digest in config.get("fingerprints", {}).items():
+        part, _, option = key.partition(".")
+        if option:
+            identity[part] = {**identity[part], option: digest}
     text = json.dumps(identity, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     decoder = identity["decoder"]
@@ -135,19 +161,29 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and value not in allowed:
             raise UserError(f"{key}={value}: choose one of {', '.join(allowed)}")
-    check_least(cfg)
+    check_ranges(cfg)
     training, augment = cfg.training, cfg.augment
     if training.ema_decay is not None and not 0 <= training.ema_decay < 1:
         raise UserError(f"training.ema_decay={training.ema_decay}: from 0 to below 1, or null for none")
+    if len(training.betas) != 2 or not all(0 <= beta < 1 for beta in training.betas):
+        raise UserError(f"training.betas={training.betas}: two numbers, each from 0 to below 1")
+    weights = training.loss.class_weights
+    if weights is not None and (not all(0 <= weight < inf for weight in weights) or not any(weights)):
+        raise UserError(
+            f"training.loss.class_weights={weights}: one number a class, at least 0 and not all 0; 0 leaves a class out"
+        )
     if len(augment.crop_size) != 2 or min(augment.crop_size) < 32:
         raise UserError(f"augment.crop_size={augment.crop_size}: (height, width), each at least 32")
-    if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
+    if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1] < inf:
         raise UserError(f"augment.scale={augment.scale}: two factors, the smaller first")
+    _check_box("augment.resize_box", augment.resize_box)
     check_protocol(cfg.protocol)
     if training.max_steps == 0 and not cfg.decoder.get("weights"):
         raise UserError(
             "training.max_steps=0 evaluates a published model as it is: give decoder.weights=FILE, or steps to train"
         )
+    if training.max_steps == 0 and cfg.ckpt_path not in ("auto", None):
+        raise UserError(f"ckpt_path={cfg.ckpt_path} is to train on from, and training.max_steps=0: scaseg.evaluate")
     if training.val_every < training.max_steps and training.max_steps % training.val_every:
         raise UserError(
             f"training.val_every={training.val_every} must divide training.max_steps={training.max_steps},"
@@ -156,12 +192,18 @@ def check(cfg: DictConfig) -> None:
     accumulation(training.batch_size, training.batch_size_per_device, cfg.hardware.devices * cfg.hardware.num_nodes)
 
 
-def check_least(cfg: DictConfig) -> None:
-    """Raise UserError for a number below the least that makes sense."""
-    for key, least in LEAST.items():
+def check_ranges(cfg: DictConfig) -> None:
+    """Raise UserError for a number out of its range, or that is none."""
+    for key, (least, most) in RANGES.items():
         value = OmegaConf.select(cfg, key)
-        if value is not None and value < least:
-            raise UserError(f"{key}={value} must be at least {least}")
+        if isinstance(value, int | float) and not (least <= value <= most and value < inf):
+            wanted = f"must be at least {least:g}" if most == inf else f"must lie between {least:g} and {most:.15g}"
+            raise UserError(f"{key}={value} {wanted}")
+
+
+def _check_box(key: str, box: Sequence[int] | None) -> None:
+    if box is not None and (len(box) != 2 or min(box) < 1):
+        raise UserError(f"{key}={box}: (long side, short side) in pixels, or null for the image's own size")
 
 
 def merge_protocol(saved: Mapping[str, Any], changes: Any) -> dict[str, Any]:
@@ -176,7 +218,8 @@ def merge_protocol(saved: Mapping[str, Any], changes: Any) -> dict[str, Any]:
 
 def check_protocol(protocol: Any) -> None:
     """Raise UserError where windows are asked for and not, or wrongly, given, or scales are none."""
-    if not protocol.scales or min(protocol.scales) <= 0:
+    _check_box("protocol.box", protocol.box)
+    if not protocol.scales or not all(0 < scale < inf for scale in protocol.scales):
         raise UserError(f"protocol.scales={protocol.scales}: at least one factor above 0; [1.0] is the image as it is")
     if protocol.mode is Mode.slide:
         if not (protocol.window and protocol.stride and len(protocol.window) == len(protocol.stride) == 2):

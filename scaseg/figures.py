@@ -7,7 +7,7 @@ from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
 from scaseg.compare import Which
-from scaseg.config import check_least, plain
+from scaseg.config import check_ranges, plain
 from scaseg.errors import UserError
 from scaseg.schema import Hardware
 
@@ -41,7 +41,7 @@ ConfigStore.instance().store(name="figures_schema", node=FiguresConfig)
 @command("figures")
 def main(cfg: DictConfig) -> None:
     """Draw, and print the picture's path."""
-    check_least(cfg)
+    check_ranges(cfg)
     if cfg.figure not in (6, 7, 8):
         raise UserError(
             f"figure={cfg.figure}: 6, 7 or 8 (8 to 11 are alike); figure 1 is python -m scaseg.report figure=FILE"

@@ -15,12 +15,13 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True, size: int = 0) -> Iterator[Path]:
     """A path beside `path` to write to; when the block ends well it takes the place of `path`, else it is removed.
 
     Its suffix is that of `path`, as writers go by it. Whenever the program is killed, `path` is what it was before or
     the new file whole; `durable`: so it is after a power cut, at the cost of waiting for the disk. The folder must
-    exist. Raises UserError, with the space that is left, where the disk is full.
+    exist. Raises UserError, with the space that is left, where the disk is full; size: bytes that will be written,
+    where that is known.
     """
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -35,7 +36,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
         with suppress(OSError):
             beside.unlink()
         if error.errno in NO_SPACE:
-            raise no_space(path, written) from error
+            raise no_space(path, max(size, written)) from error
         raise
     except BaseException:
         with suppress(OSError):
@@ -43,9 +44,9 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
         raise
 
 
-def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
     """Write bytes, whole or not at all; see `replacing`."""
-    with replacing(path, durable) as beside:
+    with replacing(path, durable, len(data)) as beside:
         beside.write_bytes(data)
 
 
@@ -63,7 +64,7 @@ def no_space(path: Path, needed: int) -> UserError:
     """What to say where `path`, of at least `needed` bytes, does not fit on its disk."""
     left = shutil.disk_usage(path.parent).free
     return UserError(
-        f"{path}: no space left on its disk ({left / 2**20:.1f} MB free, more than {needed / 2**20:.1f} MB needed);"
+        f"{path}: no space left on its disk ({left / 2**20:.1f} MB free, {needed / 2**20:.1f} MB needed);"
         " what was there before is kept. Make room, then give the same command"
     )
 

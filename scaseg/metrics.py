@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from scaseg.evaluation.protocol import MeanOver
+
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
     """Counts (K, K) int64, rows the truth, columns the prediction; pixels whose target is ignored are left out.
@@ -24,7 +26,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures in percent; NaN where a class occurs neither in the truth nor in the prediction."""
+    """Figures in percent; NaN where there is nothing to score: of a class without a pixel, of a set without a label."""
 
     iou: list[float]
     accuracy: list[float]
@@ -32,28 +34,28 @@ class Scores:
     mean_iou: float
     mean_accuracy: float
     pixel_accuracy: float
-    absent: list[int]  # classes that no pixel of the truth has; they take no part in the means
+    absent: list[int]  # classes that take no part in the mean IoU
 
 
-def scores(matrix: Tensor) -> Scores:
+def scores(matrix: Tensor, mean_over: MeanOver = MeanOver.truth) -> Scores:
     """Scores of a confusion matrix (K, K), rows the truth.
 
-    Means run over the classes that occur in the truth: an absent class would count as 0 or as nothing,
-    depending on a single predicted pixel.
+    mIoU is the mean over the classes that occur in the truth: an absent class would count as 0 or as nothing,
+    depending on a single predicted pixel. Over the union, as mmsegmentation and Cityscapes' program have it, it does.
     """
     counts = matrix.double().cpu()
-    hits, truth, predicted = counts.diag(), counts.sum(1), counts.sum(0)
+    hits, truth, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     iou = 100 * hits / (truth + predicted - hits)
     accuracy = 100 * hits / truth
-    present = truth > 0
+    counted = truth > 0 if mean_over is MeanOver.truth else truth + predicted > 0
     return Scores(
         iou=iou.tolist(),
         accuracy=accuracy.tolist(),
         pixels=[int(n) for n in matrix.sum(1)],
-        mean_iou=float(iou[present].mean()),
-        mean_accuracy=float(accuracy[present].mean()),
+        mean_iou=float(iou[counted].mean()) if truth.sum() else float("nan"),
+        mean_accuracy=float(accuracy[truth > 0].mean()),
         pixel_accuracy=float(100 * hits.sum() / truth.sum()),
-        absent=[i for i, there in enumerate(present.tolist()) if not there],
+        absent=[i for i, there in enumerate(counted.tolist()) if not there],
     )
 
 
@@ -73,21 +75,29 @@ class ConfusionMatrix(Metric):
         self.matrix += confusion_matrix(prediction, target, self.num_classes)
 
     def compute(self) -> Tensor:
-        """The matrix (K, K), rows the truth."""
+        """The matrix (K, K), rows the truth; of one class a scalar, for torchmetrics squeezes what has one element."""
         return self.matrix
+
+    def counts(self) -> Tensor:
+        """The matrix (K, K) on the CPU, whatever K."""
+        return self.compute().reshape(self.num_classes, self.num_classes).cpu()
 
 
 def table(result: Scores, names: Sequence[str]) -> str:
     """Per-class IoU as aligned text, absent classes named."""
     width = max(len(name) for name in (*names, "pixel accuracy"))
-    total = sum(result.pixels)
+    total = max(1, sum(result.pixels))
     lines = [f"{'class':<{width}}     IoU    acc.  share"]
     for i, name in enumerate(names):
         if i in result.absent:
             lines.append(f"{name:<{width}}       -       -      -   absent: not in the mean")
         else:
             share = 100 * result.pixels[i] / total
-            lines.append(f"{name:<{width}}  {result.iou[i]:6.2f}  {result.accuracy[i]:6.2f}  {share:5.1f}")
-    lines.append(f"{'mean':<{width}}  {result.mean_iou:6.2f}  {result.mean_accuracy:6.2f}")
-    lines.append(f"{'pixel accuracy':<{width}}          {result.pixel_accuracy:6.2f}")
+            lines.append(f"{name:<{width}}  {_cell(result.iou[i])}  {_cell(result.accuracy[i])}  {share:5.1f}")
+    lines.append(f"{'mean':<{width}}  {_cell(result.mean_iou)}  {_cell(result.mean_accuracy)}")
+    lines.append(f"{'pixel accuracy':<{width}}          {_cell(result.pixel_accuracy)}")
     return "\n".join(lines)
+
+
+def _cell(value: float) -> str:
+    return f"{'-':>6}" if value != value else f"{value:6.2f}"

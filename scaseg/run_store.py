@@ -5,6 +5,7 @@ that works on the run holds a lock of the operating system on `.lock`, which end
 ends: a run that says `running` and is not locked was cut off.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.errors import BusyError, UserError
+from scaseg.files import write_json
 
 STATUS, RESULT, LOCK = "status.json", "result.json", ".lock"
 _held: set[Path] = set()  # by this process: its own locks do not keep it out, and probing would end them
@@ -50,13 +52,14 @@ def fail(folder: Path, error: BaseException | str) -> None:
     """Say that the run failed, unless its end is known already: the first error is the one that tells."""
     if _content(folder).get("status") in ("running", "pending"):
         text = error if isinstance(error, str | UserError) else f"{type(error).__name__}: {error}"
-        write(folder, status="failed", error=str(text))
+        with suppress(UserError):  # a full disk; the first error is the one to hear of
+            write(folder, status="failed", error=str(text))
 
 
-def scores(folder: Path) -> tuple[float, float]:
-    """mIoU in percent of a finished run's last step, and of its best."""
+def scores(folder: Path) -> tuple[float | None, float | None]:
+    """mIoU in percent of a finished run's last step, and of its best; None where there was nothing to score."""
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return float(result["mIoU"]), float(result["best"]["mIoU"])
+    return result["mIoU"], result["best"]["mIoU"]
 
 
 def is_held(folder: Path) -> bool:
@@ -122,12 +125,12 @@ def claimed(folder: Path, fresh: bool) -> Iterator[None]:
     """
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     old = set_aside(folder) if fresh and folder.exists() else None
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with held(folder):
         before = _content(folder)
         here = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
-        write(folder, status="running", attempt=before.get("attempt", 0) + 1, **here, step=None, error=None)
         try:
+            write(folder, status="running", attempt=before.get("attempt", 0) + 1, **here, step=None, error=None)
             yield
         except UserError as error:
             if (new or old) and not (folder / "metrics.csv").exists():
@@ -156,13 +159,31 @@ def reporting(folder: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(folder: Path) -> None:
+    """Make a run's folder; UserError where none can be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(
+            f"output_dir={folder.parent}: the run's folder {folder.name} cannot be written there ({error.strerror});"
+            " name another output_dir"
+        ) from error
+
+
 def set_aside(folder: Path) -> Path:
     """Rename a run's folder to NAME.old-1, .old-2, ...; returns its new path. BusyError where it is worked on."""
     number = 1
     while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     with held(folder):
-        folder.rename(target)
+        try:
+            folder.rename(target)
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be renamed to {target.name} ({error.strerror}), which keeps it"
+            ) from error
     (target / LOCK).unlink(missing_ok=True)
     return target
 
@@ -185,6 +206,4 @@ def _content(folder: Path) -> dict[str, Any]:
 
 
 def _replace(folder: Path, content: dict[str, Any]) -> None:
-    beside = folder / f"{STATUS}.{os.getpid()}.part"
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(folder / STATUS)
+    write_json(folder / STATUS, content, durable=False)

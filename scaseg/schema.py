@@ -6,12 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-
-class Mode(Enum):
-    """Whole images or sliding windows."""
-
-    whole = "whole"
-    slide = "slide"
+from scaseg.evaluation.protocol import Protocol
 
 
 class Decay(Enum):
@@ -19,6 +14,13 @@ class Decay(Enum):
 
     published = "published"
     no_norm_or_bias = "no_norm_or_bias"
+
+
+class Average(Enum):
+    """Pixels that cross-entropy is the mean of: the labelled ones, or as in mmsegmentation all, ignored ones as 0."""
+
+    labelled = "labelled"
+    all = "all"
 
 
 @dataclass
@@ -31,22 +33,7 @@ class Augment:
     cat_max_ratio: float = 0.75
     flip: float = 0.5
     photometric: bool = True
-
-
-@dataclass
-class Protocol:
-    """How images are evaluated: the whole image, or overlapping windows whose logits are averaged.
-
-    Several scales, and flip, are views of one image: the mean of their class probabilities decides.
-    """
-
-    mode: Mode = Mode.whole
-    box: list[int] | None = None  # (long side, short side); null: the image's own size
-    size_divisor: int = 1
-    window: list[int] | None = None
-    stride: list[int] | None = None
-    scales: list[float] = field(default_factory=lambda: [1.0])  # of the size that box gives
-    flip: bool = False  # each view mirrored too
+    hue: float = 18.0  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
 
 
 @dataclass
@@ -55,9 +42,10 @@ class Loss:
 
     ohem: bool = False  # cross-entropy over the hard pixels alone
     ohem_threshold: float = 0.7
-    ohem_min_kept: int = 100_000
+    ohem_min_kept: int = 100_000  # pixels an image
     dice: float = 0.0  # weight of a Dice term
-    class_weights: list[float] | None = None
+    class_weights: list[float] | None = None  # one a class, at least 0
+    average: Average = Average.labelled
 
 
 @dataclass

@@ -24,22 +24,15 @@ def refuse_failed(config: dict[str, Any], name: str) -> None:
 @command("train")
 def main(cfg: DictConfig) -> None:
     """Parse, check, and call scaseg.training.run."""
-    from scaseg.config import check, run_config, run_name
-    from scaseg.data.build import build_source
-    from scaseg.errors import UserError
+    from scaseg.config import check
+    from scaseg.runs.asked import asked
 
     check(cfg)
-    config, name = run_config(cfg), run_name(cfg)
-    refuse_failed(config, name)
-    dataset, data_dir = config["dataset"], config["data_dir"]
-    wanted = ("train_split", "val_split") if config["training"]["max_steps"] else ("val_split",)
-    sources = {key: build_source(dataset, data_dir, dataset[key]) for key in wanted}
-    for key, source in sources.items():
-        if not source.labelled:
-            raise UserError(f"dataset.{key}={dataset[key]} has no masks: choose another split of {dataset['name']}")
+    run = asked(cfg)
+    refuse_failed(run.config, run.name)
     from scaseg.training.run import train  # takes seconds: after all that may be wrong with what was asked
 
-    train(config, name, sources.get("train_split"), sources["val_split"])
+    train(run)
 
 
 if __name__ == "__main__":

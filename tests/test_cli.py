@@ -146,7 +146,8 @@ def spoiled_data_is_named(spoil: Callable[[Path], str], workers: int, cli: Cli, 
     assert not list((tmp_path / "runs").glob("*"))
 
 
-def test_fault_found_late_keeps_what_was_learned(cli: Cli, tmp_path: Path) -> None:
+def test_fault_found_late_keeps_what_was_learned(cli: Cli, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     camvid(tmp_path / "camvid")
     message = wrong_id_in_val(Path("camvid"))
     status, _, err = cli("train", *on_camvid(Path("camvid")), "hardware.num_workers=1")
@@ -156,9 +157,15 @@ def test_fault_found_late_keeps_what_was_learned(cli: Cli, tmp_path: Path) -> No
     assert (folder / "checkpoints/last.ckpt").exists()  # of step 3
     assert message in (folder / "log.txt").read_text()
     cv2.imwrite("camvid/valannot/e.png", np.zeros((40, 64), np.uint8))
-    status, out, _ = cli("train", *on_camvid(Path("camvid")))
+    mend = f"ckpt_path={folder.relative_to(tmp_path) / 'checkpoints/last.ckpt'}"
+    status, out, err = cli("train", *on_camvid(Path("camvid")), mend)
     assert (status, "best mIoU" in out) == (0, True)
-    assert "resuming" in (folder / "log.txt").read_text()
+    assert "resuming" in caplog.text and "the validation images or masks have changed since" in caplog.text
+    cli("train", *on_camvid(Path("camvid")))
+    said = (
+        f"was cut off, and the validation images or masks have changed since: this is a new run; {mend} starts from it"
+    )
+    assert said in caplog.text
 
 
 def test_loss_that_is_no_number_is_an_error(cli: Cli) -> None:

@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from scaseg.config import NOT_IDENTITY, accumulation, compose, num_classes, run_config, run_name
 from scaseg.errors import UserError
+from scaseg.evaluation.protocol import MeanOver, Mode, Resized
 from scaseg.models.build import build_segmentor
-from scaseg.schema import Decay, Mode
+from scaseg.schema import Average, Decay
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -65,6 +66,20 @@ def test_every_shipped_file_composes_and_its_model_builds(choice: str) -> None:
         (["augment.crop_size=[64]"], r"augment.crop_size=\[64\]: \(height, width\), each at least 32"),
         (["augment.crop_size=[16,64]"], r"augment.crop_size=\[16, 64\]"),
         (["augment.scale=[2,1]"], r"augment.scale=\[2.0, 1.0\]: two factors, the smaller first"),
+        (["seed=-1"], "seed=-1 must lie between 0 and 4294967295"),
+        (["seed=4294967296"], "seed=4294967296 must lie between"),
+        (["training.lr=-1"], "training.lr=-1.0 must be at least 0"),
+        (["training.lr=nan"], "training.lr=nan must be at least 0"),
+        (["training.weight_decay=inf"], "training.weight_decay=inf must be at least 0"),
+        (["augment.flip=2"], "augment.flip=2.0 must lie between 0 and 1"),
+        (["augment.hue=-1"], "augment.hue=-1.0 must lie between 0 and 180"),
+        (["augment.resize_box=[512]"], r"augment.resize_box=\[512\]: \(long side, short side\)"),
+        (["protocol.box=[0,1]"], r"protocol.box=\[0, 1\]: \(long side"),
+        (["training.betas=[0.9]"], r"training.betas=\[0.9\]: two numbers"),
+        (["training.loss.class_weights=[1,-1]"], r"class_weights=\[1.0, -1.0\]: one number a class, at least 0"),
+        (["training.loss.class_weights=[0,0]"], r"class_weights=\[0.0, 0.0\]: .* not all 0"),
+        (["training.loss.class_weights=[]"], r"class_weights=\[\]: one number a class"),
+        (["backbone.drop_path=1.5"], "backbone.drop_path=1.5 must lie between 0 and 0.99"),
         (["protocol.mode=slide"], r"protocol.mode=slide needs protocol.window=\[h,w\] and protocol.stride"),
         (["protocol.mode=slide", "protocol.window=[64]", "protocol.stride=[32]"], "needs protocol.window"),
         (["protocol.mode=slide", "protocol.window=[64,64]", "protocol.stride=[65,1]"], r"stride=\[65, 1\] must lie"),
@@ -96,14 +111,24 @@ def other(value: Any) -> Any:
             return Mode.slide
         case "published":
             return Decay.no_norm_or_bias
+        case "once":
+            return Resized.twice
+        case "truth":
+            return MeanOver.union
+        case "labelled":
+            return Average.all
         case str():
             return value + "x"
     return None
 
 
+def named(cfg: DictConfig) -> str:
+    return run_name(run_config(cfg))
+
+
 def test_name_of_a_run_follows_from_all_that_determines_its_result_and_from_nothing_else() -> None:
     cfg = compose("train")
-    name = run_name(cfg)
+    name = named(cfg)
     seen = {name}
     for path, value in leaves(run_config(cfg)):
         changed = other(value)
@@ -114,10 +139,10 @@ def test_name_of_a_run_follows_from_all_that_determines_its_result_and_from_noth
             except Exception:  # the schema has another type
                 continue
             if path.split(".")[0] in NOT_IDENTITY:
-                assert run_name(copy) == name, path
+                assert named(copy) == name, path
             else:
-                assert run_name(copy) not in seen, path
-                seen.add(run_name(copy))
+                assert named(copy) not in seen, path
+                seen.add(named(copy))
             break
         else:
             pytest.fail(f"no other value for {path}")
@@ -125,14 +150,14 @@ def test_name_of_a_run_follows_from_all_that_determines_its_result_and_from_noth
 
 
 def test_name_of_a_run_is_readable_and_a_folder_name() -> None:
-    parts = run_name(compose("train", ["backbone=mscan_t", "dataset=voc", "seed=7"])).split("-")
+    parts = named(compose("train", ["backbone=mscan_t", "dataset=voc", "seed=7"])).split("-")
     assert parts[:-1] == ["voc", "mscan_t", "scaseg", "sca", "s7"]
     assert len(parts[-1]) == 8
-    assert "/" not in run_name(compose("train", ["backbone=timm", "backbone.name='hf_hub:timm/resnet18'"]))
+    assert "/" not in named(compose("train", ["backbone=timm", "backbone.name='hf_hub:timm/resnet18'"]))
 
 
 def test_name_of_a_run_is_the_same_in_every_process() -> None:
-    program = "from scaseg.config import *; print(run_name(compose('train', ['logger=wandb', 'seed=3'])))"
+    program = "from scaseg.config import *; print(run_name(run_config(compose('train', ['logger=wandb', 'seed=3']))))"
     names = {
         subprocess.run(
             [sys.executable, "-c", program],
@@ -143,7 +168,7 @@ def test_name_of_a_run_is_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert names == {f"{run_name(compose('train', ['seed=3']))}\n".encode()}
+    assert names == {f"{named(compose('train', ['seed=3']))}\n".encode()}
 
 
 @given(st.integers(1, 128), st.none() | st.integers(1, 64), st.integers(1, 16))

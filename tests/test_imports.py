@@ -9,13 +9,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
-    ("errors", "torchvision_fix"),
+    ("errors", "torchvision_fix", "files", "machine"),
     ("data.labels", "models.layers"),
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("use",),
     ("schema", "config", "run_store"),
+    ("runs",),
     ("training",),
     ("suites", "report", "sweep", "comparison"),
     ("commands", "report.__main__"),
@@ -84,6 +85,7 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.export",
         "scaseg.data.labels",
         "scaseg.run_store",
+        "scaseg.runs.asked",
         "scaseg.sweep.launch",
     ],
 )

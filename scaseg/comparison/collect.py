@@ -19,8 +19,9 @@ from scaseg.comparison.regions import (
     region_counts,
     trimap_counts,
 )
-from scaseg.data.datasets import EvalSamples, Source
+from scaseg.data.datasets import EvalSamples
 from scaseg.data.labels import Mask
+from scaseg.data.source import Source
 
 log = logging.getLogger("scaseg")
 Statistics = dict[str, npt.NDArray[Any]]

@@ -19,7 +19,9 @@ from scaseg.comparison.page import file_name, page
 from scaseg.data import draw
 from scaseg.data.build import build_source
 from scaseg.errors import UserError
-from scaseg.training.results import git_commit, write_json
+from scaseg.evaluation.protocol import Protocol
+from scaseg.files import write_json
+from scaseg.training.results import git_commit
 
 log = logging.getLogger("scaseg")
 LETTERS = tuple("abcdefgh")
@@ -41,7 +43,11 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
     folder = _folder(options["output"], models, split, options)
     settings = Settings(
-        options["boundary_widths"], options["trimap_widths"], options["object_sizes"], options["calibration_bins"]
+        options["boundary_widths"],
+        options["trimap_widths"],
+        options["object_sizes"],
+        options["calibration_bins"],
+        Protocol.of(config["protocol"]).mean_over,
     )
     found, shown = collect(models, source, settings, options["pictures"], options["images"])
     drawn = bootstrap.weights(len(source), options["resamples"], options["seed"])
@@ -50,7 +56,12 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
         "dataset": config["dataset"]["name"],
         "split": split,
         "images": len(source),
-        "settings": {**vars(settings), "resamples": options["resamples"], "level": options["level"]},
+        "settings": {
+            **vars(settings),
+            "mean_over": settings.mean_over.value,
+            "resamples": options["resamples"],
+            "level": options["level"],
+        },
         "models": {model.letter: _model(model) for model in models},
         **_figures(models, found, settings, source.labels.names, drawn, options["level"]),
         "most_different": [
@@ -103,7 +114,7 @@ def _figures(
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]
-    named += [("per_class_iou", name, class_measure(i), True) for i, name in enumerate(classes)]
+    named += [("per_class_iou", name, class_measure(i, settings), True) for i, name in enumerate(classes)]
     result: dict[str, Any] = {"measures": {}, "per_class_iou": {}}
     for kind, name, measure, more_is_better in named:
         values, samples = {}, {}

@@ -16,32 +16,13 @@ from scaseg.comparison.measures import Settings
 from scaseg.comparison.models import Contender, Trained, contenders, device_of
 from scaseg.data import draw
 from scaseg.data.build import build_source
-from scaseg.data.datasets import EvalSamples, Source
-from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.datasets import EvalSamples
+from scaseg.data.labels import Mask
+from scaseg.data.source import Chosen, Source
 from scaseg.errors import UserError
 
 FEWEST = {6: 1, 7: 2, 8: 2}  # models of a figure
 Picture = npt.NDArray[np.uint8]
-
-
-class Chosen:
-    """Some images of a source."""
-
-    def __init__(self, source: Source, chosen: Sequence[int]) -> None:
-        self.labels: LabelTable = source.labels
-        self.source = source
-        self.chosen = chosen
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def name(self, i: int) -> str:
-        """Name of the i-th chosen one."""
-        return self.source.name(self.chosen[i])
-
-    def read(self, i: int) -> tuple[Picture, Mask]:
-        """Image (H, W, 3) and mask (H, W)."""
-        return self.source.read(self.chosen[i])
 
 
 def figure(options: Mapping[str, Any]) -> Path:

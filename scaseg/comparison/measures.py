@@ -7,18 +7,20 @@ import numpy as np
 
 from scaseg.comparison.bootstrap import Floats, Measure
 from scaseg.comparison.calibration import expected_calibration_error
+from scaseg.evaluation.protocol import MeanOver
 
 
 @dataclass(frozen=True)
 class Settings:
     """boundary: shares of the image's diagonal. trimap: pixels. sizes: areas in pixels that divide small, middle and
-    large objects. bins: of confidence.
+    large objects. bins: of confidence. mean_over: which classes the means are of.
     """
 
     boundary: Sequence[float]
     trimap: Sequence[int]
     sizes: Sequence[int]
     bins: int
+    mean_over: MeanOver = MeanOver.truth
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,19 @@ class Named:
     more_is_better: bool = True
 
 
-def class_iou(counts: Floats) -> Floats:
-    """(..., 3, K) -> (..., K) percent; NaN for a class of which the truth has no pixel."""
+def class_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
+    """(..., 3, K) -> (..., K) percent; NaN for a class that takes no part in the mean (see scaseg.metrics.scores)."""
     both, predicted, truth = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
+    labelled = truth.sum(-1, keepdims=True) > 0
+    counted = truth > 0 if mean_over is MeanOver.truth else labelled & (truth + predicted > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        iou: Floats = np.where(truth > 0, 100 * both / (predicted + truth - both), np.nan)
+        iou: Floats = np.where(counted, 100 * both / (predicted + truth - both), np.nan)
     return iou
 
 
-def mean_iou(counts: Floats) -> Floats:
-    """(..., 3, K) -> (...) percent, over the classes that the truth has; NaN where it has none."""
-    iou = class_iou(counts)
+def mean_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
+    """(..., 3, K) -> (...) percent, over the classes that count; NaN where none does."""
+    iou = class_iou(counts, mean_over)
     there = ~np.isnan(iou)
     number = there.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -58,13 +62,13 @@ def measures(settings: Settings) -> list[Named]:
     """All scalar measures, the most asked for first."""
 
     def iou_of(name: str, at: int) -> Measure:
-        return lambda sums: mean_iou(sums[name][..., at, :, :])
+        return lambda sums: mean_iou(sums[name][..., at, :, :], settings.mean_over)
 
     bands = [f"boundary IoU, {100 * share:g} % of the diagonal" for share in settings.boundary]
     trimaps = [f"trimap IoU, {width} px" for width in settings.trimap]
     objects = [f"IoU, {name}" for name in _size_names(settings.sizes)]
     return [
-        Named("mIoU", lambda sums: mean_iou(sums["region"])),
+        Named("mIoU", lambda sums: mean_iou(sums["region"], settings.mean_over)),
         Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])),
         *(Named(name, iou_of("boundary", i)) for i, name in enumerate(bands)),
         *(Named(name, iou_of("trimap", i)) for i, name in enumerate(trimaps)),
@@ -73,11 +77,11 @@ def measures(settings: Settings) -> list[Named]:
     ]
 
 
-def class_measure(label: int) -> Measure:
+def class_measure(label: int, settings: Settings) -> Measure:
     """The IoU of one class."""
 
     def of(sums: Mapping[str, Floats]) -> Floats:
-        return class_iou(sums["region"])[..., label]
+        return class_iou(sums["region"], settings.mean_over)[..., label]
 
     return of
 

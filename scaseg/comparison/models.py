@@ -14,6 +14,7 @@ from torch import Tensor
 from scaseg.comparison.calibration import labels_and_confidence
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
+from scaseg.evaluation.protocol import Protocol
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.training.loading import load_checkpoint
@@ -31,13 +32,10 @@ class Trained:
     @torch.inference_mode()
     def predict(self, sample: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
-        protocol = self.config["protocol"]
         device = next(self.model.parameters()).device
         views = [view.permute(2, 0, 1)[None].to(device) for view in sample.get("views", [sample["image"]])]
         size = (sample["mask"].shape[0], sample["mask"].shape[1])
-        slides = protocol["mode"] == "slide"
-        window, stride = (tuple(protocol[key]) if slides else None for key in ("window", "stride"))
-        found = scores(self.model, views, size, window, stride, flip=bool(protocol.get("flip")))
+        found = scores(self.model, views, size, Protocol.of(self.config["protocol"]))
         labels, confidence = labels_and_confidence(found)
         return labels[0], confidence[0]
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,21 +11,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
 from scaseg.data.folder import FolderDataset, Picture
-from scaseg.data.labels import LabelTable, Mask
 from scaseg.data.sizes import box_ratio, evaluation_size
+from scaseg.data.source import Source
 from scaseg.data.transforms import training_pipeline
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
-
-
-class Source(Protocol):
-    """What a dataset class offers: see scaseg/data/folder.py and scaseg/data/shapes.py."""
-
-    labels: LabelTable
-
-    def __len__(self) -> int: ...
-    def name(self, i: int) -> str: ...
-    def read(self, i: int) -> tuple[Picture, Mask]: ...
 
 
 def trained_on(train: Source | None, other: Source) -> int:

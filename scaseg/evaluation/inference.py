@@ -5,32 +5,37 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from scaseg.data.sizes import Size
+from scaseg.evaluation.protocol import Protocol
+from scaseg.evaluation.protocol import Resized as Twice
 from scaseg.evaluation.rows import Held, Resized, Rows, Views, Windows, best_class
 
 Model = Callable[[Tensor], Tensor]
-Size = tuple[int, int]  # height, width
 
 
 def scores(
     model: Model,
     images: Tensor | Sequence[Tensor],
     size: Size,
-    window: Size | None = None,
-    stride: Size | None = None,
+    protocol: Protocol | None = None,
     window_batch_size: int = 1,
-    flip: bool = False,
 ) -> Rows:
-    """What decides about each pixel at `size`, of images (B, 3, H, W), by the whole image or by windows.
+    """What decides about each pixel at `size`, of images (B, 3, H, W) as the protocol shows them.
 
-    images: one tensor, or the same images at several scales. Of several views (scales, or each one mirrored too with
-    `flip`) the mean of their class probabilities, a `Views`; of one view its logits.
+    images: one tensor, or the same images at the protocol's several scales. Of several views (scales, or each one
+    mirrored too with `flip`) the mean of their class probabilities, a `Views`; of one view its logits. No protocol:
+    images are seen whole, as they are.
     """
+    protocol = protocol or Protocol()
     scales = [images] if isinstance(images, Tensor) else list(images)
     views: list[tuple[Rows, bool]] = []
     for view in scales:
-        for flipped in (False, True) if flip else (False,):
+        for flipped in (False, True) if protocol.flip else (False,):
             seen = view.flip(3) if flipped else view
-            views.append((Resized(_logits(model, seen, window, stride, window_batch_size), size), flipped))
+            logits = _logits(model, seen, protocol.windows, window_batch_size)
+            if protocol.logits_resized is Twice.twice:
+                logits = Resized(logits, (view.shape[2], view.shape[3]))
+            views.append((Resized(logits, size), flipped))
     return views[0][0] if len(views) == 1 else Views(views)
 
 
@@ -38,13 +43,11 @@ def predict_labels(
     model: Model,
     images: Tensor | Sequence[Tensor],
     size: Size,
-    window: Size | None = None,
-    stride: Size | None = None,
+    protocol: Protocol | None = None,
     window_batch_size: int = 1,
-    flip: bool = False,
 ) -> Tensor:
     """Train ids (B, *size) of images (B, 3, H, W): the class whose score is highest; arguments as of `scores`."""
-    return best_class(scores(model, images, size, window, stride, window_batch_size, flip))
+    return best_class(scores(model, images, size, protocol, window_batch_size))
 
 
 def labels_at(logits: Tensor, size: Size) -> Tensor:
@@ -61,7 +64,7 @@ def slide(model: Model, images: Tensor, window: Size, stride: Size, window_batch
     An image that fits into one window is given to the model whole, at the model's own stride. All rows at once:
     `predict_labels` needs a band at a time.
     """
-    logits = _logits(model, images, window, stride, window_batch_size)
+    logits = _logits(model, images, (window, stride), window_batch_size)
     return logits.rows(0, logits.shape[2])
 
 
@@ -77,10 +80,11 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
     return [max(0, min(i * stride, length - window)) for i in range(count)]
 
 
-def _logits(model: Model, images: Tensor, window: Size | None, stride: Size | None, batch_size: int) -> Rows:
+def _logits(model: Model, images: Tensor, windowed: tuple[Size, Size] | None, batch_size: int) -> Rows:
     height, width = images.shape[2:]
-    if window is None or stride is None or (height <= window[0] and width <= window[1]):
+    if windowed is None or (height <= windowed[0][0] and width <= windowed[0][1]):
         return Held(model(images))
+    window, stride = windowed
     window = (min(window[0], height), min(window[1], width))
     corners = list(windows((height, width), window, stride))
     parts: list[Rows] = []

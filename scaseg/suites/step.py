@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from dataclasses import replace
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -11,9 +12,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig
 
 from scaseg.complexity.latency import Spread
-from scaseg.config import run_config
-from scaseg.data.build import build_source
-from scaseg.data.datasets import Source, TrainSamples, collate_train
+from scaseg.data.datasets import TrainSamples, collate_train
+from scaseg.data.source import Chosen
+from scaseg.runs.asked import asked
 from scaseg.suites.row import Row
 from scaseg.training.run import train
 from scaseg.training.task import SegmentationTask
@@ -42,32 +43,16 @@ class Stopwatch(Callback):
         self._start = time.perf_counter()
 
 
-class One:
-    """The first sample of a source: the run's last validation is not what is measured."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.labels = source.labels
-
-    def __len__(self) -> int:
-        return 1
-
-    def name(self, i: int) -> str:
-        return self.source.name(0)
-
-    def read(self, i: int) -> Any:
-        return self.source.read(0)
-
-
 def rows(cfg: DictConfig) -> list[Row]:
     """Steps of the configured run, everything on, against forward, backward, clipping and update of the bare model."""
-    config = run_config(cfg)
+    run = asked(cfg)
+    config, source = run.config, run.train
+    assert source is not None
     warmup = 2 * BLOCK
     steps = warmup + BLOCK * (cfg.rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
         config["output_dir"] = folder
         config["training"] |= {"max_steps": steps, "val_every": steps, "checkpoint_every": 10 * steps, "log_every": 20}
-        source = build_source(config["dataset"], config["data_dir"], config["dataset"]["train_split"])
         task = SegmentationTask(config, source.labels)
         optimizer = task.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
         samples = TrainSamples(source, config["augment"], 0)
@@ -87,7 +72,7 @@ def rows(cfg: DictConfig) -> list[Row]:
 
         bare()
         watch = Stopwatch(bare, warmup)
-        train(config, "step", source, One(source), (watch,))
+        train(replace(run, name="step", val=Chosen(source, [0])), (watch,))
     return [
         Row(
             "training step in the framework / the bare model's",

@@ -11,8 +11,9 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scaseg.config import check, run_name
+from scaseg.config import check
 from scaseg.errors import UserError
+from scaseg.runs.asked import name_of
 
 
 @dataclass
@@ -55,6 +56,7 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
     jobs: dict[Path, Job] = {}
     tags: dict[Path, list[str]] = {}
     indices: list[int] = []
+    known: dict[str, dict[str, str]] = {}
     for varied, mine in zip(_varied(config, overrides), overrides, strict=True):
         label = " ".join(varied or mine) or "(no overrides)"
         cfg = loader.load_sweep_config(config, list(mine))
@@ -62,7 +64,7 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
             if missing := {key for key in OmegaConf.missing_keys(cfg) if not key.startswith("hydra")}:
                 raise UserError(f"{', '.join(sorted(missing))} must be given")
             check(cfg)
-            name = run_name(cfg)
+            name = name_of(cfg, known)
         except (UserError, OmegaConfBaseException) as error:
             raise UserError(f"the job {label}: {error}. No job was started") from error
         if cfg.hardware.num_nodes > 1:

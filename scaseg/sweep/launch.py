@@ -49,11 +49,11 @@ def launch(
             max(job.devices for job in sweep.jobs),
             config.hardware.accelerator,
         )
+        for job in sweep.jobs:
+            _make_pending(job, sweep.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    for job in sweep.jobs:
-        _make_pending(job, sweep.name)
     start = time.monotonic()
     with View(sweep.name, sweep.jobs, len(environments)) as view:
         program = command(config, task_function)
@@ -67,7 +67,7 @@ def launch(
 
 def _make_pending(job: Job, sweep: str) -> None:
     new = run_store.read(job.folder)["status"] == "new"
-    job.folder.mkdir(parents=True, exist_ok=True)
+    run_store.make_folder(job.folder)
     if new:
         run_store.write(job.folder, status="pending", label=job.label, sweep=sweep)
 

@@ -8,6 +8,8 @@ import scaseg.torchvision_fix  # noqa: F401
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from scaseg.files import replacing
+
 
 class CsvLog(Logger):
     """metrics.csv: one row a logged step, columns fixed from the start, each row on disk at once.
@@ -35,12 +37,10 @@ class CsvLog(Logger):
             return
         with self.path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if row["step"].isdigit() and int(row["step"]) <= step]
-        beside = self.path.with_suffix(".csv.part")
-        with beside.open("w", newline="") as file:
+        with replacing(self.path) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(kept)
-        beside.replace(self.path)
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

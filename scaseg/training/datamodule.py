@@ -16,13 +16,13 @@ from scaseg.data.datasets import (
     CounterBatches,
     EvalSamples,
     ShardedIndices,
-    Source,
     TrainSamples,
     collate_eval,
     collate_train,
     start_worker,
 )
 from scaseg.data.folder import FolderDataset
+from scaseg.data.source import Source
 from scaseg.errors import UserError
 
 

@@ -12,16 +12,18 @@ from lightning.pytorch import Callback
 
 from scaseg.config import merge_protocol
 from scaseg.data.build import build_source
-from scaseg.data.datasets import Source, trained_on
+from scaseg.data.datasets import trained_on
+from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.submission import Export
+from scaseg.files import write_json
 from scaseg.metrics import table
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
 from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
-from scaseg.training.results import describe, git_commit, write_json
+from scaseg.training.results import describe, git_commit
 from scaseg.training.submission import ExportPredictions
 from scaseg.training.task import SegmentationTask
 from scaseg.training.trainer import build_trainer

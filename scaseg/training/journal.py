@@ -1,5 +1,6 @@
 """What a run says of itself while it runs: rows for the loggers, lines for the reader."""
 
+import math
 import time
 from typing import Any
 
@@ -31,8 +32,8 @@ class Journal(Callback):
 
     def __init__(self, every: int) -> None:
         self.every = every
-        self.loss_sum: Tensor | None = None
-        self.loss_count = 0
+        self.losses: list[Tensor] = []  # (2,) of each step since the last row: weighted sum over its parts, weight
+        self._part_of_step: Tensor | None = None
         self.scores: Scores | None = None
         self.matrix: Tensor | None = None
         self.history: list[tuple[int, float]] = []
@@ -56,31 +57,31 @@ class Journal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
-        self.loss_sum = loss if self.loss_sum is None else self.loss_sum + loss
-        self.loss_count += 1
-        step = trainer.global_step
-        if step % self.every == 0 and self.loss_count >= trainer.accumulate_grad_batches:
-            self._log_row(trainer, pl_module, step)
+        part = torch.stack([outputs["mean"] * outputs["weight"], outputs["weight"]])
+        self._part_of_step = part if self._part_of_step is None else self._part_of_step + part
+        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            self.losses.append(self._part_of_step)
+            self._part_of_step = None
+            if trainer.global_step % self.every == 0:
+                self._log_row(trainer, pl_module, trainer.global_step)
         self._batch_end = time.perf_counter()
 
     def _log_row(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
-        assert self.loss_sum is not None and isinstance(pl_module, SegmentationTask)
-        mean = trainer.strategy.reduce(self.loss_sum / self.loss_count, reduce_op="mean")
-        loss = float(mean)
+        assert isinstance(pl_module, SegmentationTask)
+        sums, weights = trainer.strategy.reduce(torch.stack(self.losses), reduce_op="sum").unbind(1)
+        loss = float((sums / torch.where(weights > 0, weights, 1)).mean())
         now = time.perf_counter()
         seconds = now - self._row_start
-        batches = self.loss_count / trainer.accumulate_grad_batches
         row = {
             "train/loss": loss,
             "train/lr": trainer.optimizers[0].param_groups[-1]["lr"],
-            "train/images_per_s": batches * pl_module.config["training"]["batch_size"] / seconds,
+            "train/images_per_s": len(self.losses) * pl_module.config["training"]["batch_size"] / seconds,
             "train/data_wait": self._waited / seconds,
         }
-        self.loss_sum, self.loss_count, self._waited = None, 0, 0.0
+        self.losses, self._waited = [], 0.0
         for logger in trainer.loggers:
             logger.log_metrics(row, step)
-        if not torch.isfinite(mean):
+        if not math.isfinite(loss):
             raise UserError(
                 f"the training loss is {loss} at step {step}: lower training.lr, set training.grad_clip=1, or"
                 " use training.precision=32-true"
@@ -89,8 +90,8 @@ class Journal(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SegmentationTask)
-        self.matrix = pl_module.confusion.compute().cpu()
-        self.scores = scores(self.matrix)
+        self.matrix = pl_module.confusion.counts()
+        self.scores = scores(self.matrix, pl_module.protocol.mean_over)
         pl_module.log("val/mIoU", self.scores.mean_iou, logger=False, rank_zero_only=False)
         if trainer.state.fn != "fit" and trainer.max_steps != 0:  # a run of no steps is all validation
             return
@@ -114,15 +115,13 @@ class Journal(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "loss_sum": self.loss_sum,
-            "loss_count": self.loss_count,
+            "losses": self.losses,
             "history": self.history,
             "wall_time": self.wall_time,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss_sum = state_dict["loss_sum"]
-        self.loss_count = state_dict["loss_count"]
+        self.losses = list(state_dict.get("losses", ()))
         self.history = [(int(step), float(value)) for step, value in state_dict["history"]]
         self._earlier_time = state_dict["wall_time"]
 

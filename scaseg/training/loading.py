@@ -1,5 +1,6 @@
 """Checkpoints of earlier runs, refused where they do not fit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from scaseg.use.checkpoint import load_checkpoint
 __all__ = ["check_architecture", "load_checkpoint"]
 
 
-def check_architecture(config: dict[str, Any], checkpoint: dict[str, Any], state: dict[str, Tensor]) -> None:
+def check_architecture(config: Mapping[str, Any], checkpoint: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
     """Raise UserError where the checkpoint's tensors are not those of the configured model."""
     theirs = checkpoint["state_dict"]
     missing = sorted(state.keys() - theirs.keys())

@@ -41,7 +41,7 @@ class ProgressLine(Callback):
         if not trainer.is_global_zero or now - self._last_draw < 0.2:  # reading the loss waits for the device
             return
         self._last_draw = now
-        loss = float(outputs["loss"].detach()) * trainer.accumulate_grad_batches
+        loss = float(outputs["mean"])
         self.loss = loss if self.loss != self.loss else 0.9 * self.loss + 0.1 * loss
         step = trainer.global_step
         wait = 100 * self._waited / max(now - self._start, 1e-9)

@@ -1,6 +1,5 @@
 """result.json: every figure of a run with what it takes to know where the figure comes from."""
 
-import json
 import platform
 import resource
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from scaseg.data.labels import LabelTable
+from scaseg.machine import processor_name
 from scaseg.metrics import Scores
 from scaseg.models.segmentor import Segmentor
 
@@ -22,7 +22,7 @@ def describe(
 ) -> dict[str, Any]:
     """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
 
-    figures: None for a split without masks.
+    figures: None for a split without masks. A figure of nothing (no labelled pixel) is None.
     commit: of the code as it was when the program started, for a checkout may move on meanwhile.
     """
     encoder = sum(p.numel() for p in model.encoder.parameters())
@@ -31,13 +31,13 @@ def describe(
         scores: dict[str, Any] = dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
     else:
         scores = {
-            "mIoU": figures.mean_iou,
-            "pixel_accuracy": figures.pixel_accuracy,
-            "mean_accuracy": figures.mean_accuracy,
+            "mIoU": _number(figures.mean_iou),
+            "pixel_accuracy": _number(figures.pixel_accuracy),
+            "mean_accuracy": _number(figures.mean_accuracy),
             "per_class": {
                 name: {
-                    "iou": None if i in figures.absent else figures.iou[i],
-                    "accuracy": None if i in figures.absent else figures.accuracy[i],
+                    "iou": None if i in figures.absent else _number(figures.iou[i]),
+                    "accuracy": None if i in figures.absent else _number(figures.accuracy[i]),
                     "pixels": figures.pixels[i],
                 }
                 for i, name in enumerate(labels.names)
@@ -59,16 +59,14 @@ def describe(
         "git_commit": commit,
         "versions": {"python": platform.python_version(), **_versions()},
         "peak_memory_mb": _peak_memory_mb(),
-        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
         "threads": torch.get_num_threads(),
     }
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write so that the file is either whole or not there."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    beside.replace(path)
+def _number(value: float) -> float | None:
+    """None for nan, which JSON does not know."""
+    return None if value != value else value
 
 
 def git_commit() -> str | None:

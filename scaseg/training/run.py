@@ -1,10 +1,10 @@
-"""One training run, from its configuration to result.json."""
+"""One training run, from what was asked to result.json."""
 
 import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,160 +13,139 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import OmegaConf
 
 from scaseg.config import accumulation
-from scaseg.data.datasets import Source, trained_on
+from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
+from scaseg.files import write_json, write_text
 from scaseg.metrics import table
-from scaseg.models.encoders.weights import load_encoder_weights
-from scaseg.models.weights import load_model_weights
 from scaseg.run_store import claimed, reporting
+from scaseg.runs.asked import Asked
 from scaseg.training.checkpoints import Checkpoints
+from scaseg.training.checks import check_batch, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
-from scaseg.training.folder import checkpoint_to_resume, process_rank
-from scaseg.training.heartbeat import Heartbeat
-from scaseg.training.journal import CounterRandomness, Journal, columns
-from scaseg.training.loading import check_architecture, load_checkpoint
-from scaseg.training.pictures import Pictures, spread
-from scaseg.training.progress import ProgressLine
-from scaseg.training.results import describe, git_commit, write_json
-from scaseg.training.strip_watch import StripWatch, strip_columns
+from scaseg.training.journal import Journal, columns
+from scaseg.training.loading import load_checkpoint
+from scaseg.training.results import describe, git_commit
+from scaseg.training.start import Start, find_start, load_weights
+from scaseg.training.stop import Stopped
+from scaseg.training.strip_watch import strip_columns
 from scaseg.training.task import SegmentationTask
-from scaseg.training.trainer import build_trainer
+from scaseg.training.trainer import build_trainer, process_rank
+from scaseg.training.watchers import Watchers, loggers, val_every, watchers
 
 log = logging.getLogger("scaseg")
 
 
-def train(
-    config: dict[str, Any],
-    name: str,
-    train_source: Source | None,
-    val_source: Source,
-    extra_callbacks: tuple[Callback, ...] = (),
-) -> dict[str, Any]:
-    """Train, or go on with, the run `name` of the resolved configuration; returns the content of result.json.
+def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
+    """Train, or go on with, a run; returns the content of result.json.
 
-    train_source: None for a run of no steps, which evaluates the weights that it is given and keeps them.
     Under several processes each calls this; the first writes the files. Raises UserError for what the user can
     put right, before the run folder is made wherever that is possible.
     """
-    folder, commit = Path(config["output_dir"]) / name, git_commit()
-    if (folder / "result.json").exists() and not config["fresh"]:
+    folder, commit = Path(run.config["output_dir"]) / run.name, git_commit()
+    if (folder / "result.json").exists() and not run.config["fresh"]:
         return _done_before(folder)
     first = process_rank() == 0
-    with claimed(folder, config["fresh"]) if first else reporting(folder):
+    with claimed(folder, run.config["fresh"]) if first else reporting(folder):
         if first and (folder / "result.json").exists():  # another process has finished it meanwhile
             return _done_before(folder)
-        return _train(config, folder, train_source, val_source, extra_callbacks, commit)
+        return _train(run, folder, extra_callbacks, commit)
 
 
-def _train(
-    config: dict[str, Any],
-    folder: Path,
-    train_source: Source | None,
-    val_source: Source,
-    extra_callbacks: tuple[Callback, ...],
-    commit: str | None,
-) -> dict[str, Any]:
-    name, first = folder.name, process_rank() == 0
+def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit: str | None) -> dict[str, Any]:
+    config, recipe, first = run.config, run.config["training"], process_rank() == 0
     if config["hardware"]["threads"]:
         torch.set_num_threads(config["hardware"]["threads"])
-
     seed_everything(config["seed"], verbose=False)
-    labels = val_source.labels
-    task = SegmentationTask(config, labels)
-    data = SegmentationData(config, train_source, val_source)
-    anew = config["fresh"] or not config["training"]["max_steps"]
-    resume = None if anew else checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
-    start = 0 if resume is None else _step_of(resume, config, task)
-    if resume is None and config["backbone"].get("weights"):
-        report = load_encoder_weights(
-            task.model.encoder,
-            config["backbone"]["name"],
-            config["backbone"]["weights"],
-            config["backbone"].get("weights_sha256"),
-        )
-        log.info("encoder weights from %s: %s", config["backbone"]["weights"], report)
-    if resume is None and config["decoder"].get("weights"):
-        report = load_model_weights(
-            task.model,
-            config["backbone"]["name"],
-            config["decoder"]["name"],
-            config["decoder"]["weights"],
-            config["decoder"].get("weights_sha256"),
-            trains=config["training"]["max_steps"] > 0,
-        )
-        log.info("model weights from %s: %s", config["decoder"]["weights"], report)
+    task = SegmentationTask(config, run.val.labels)
+    data = SegmentationData(config, run.train, run.val)
+    start = find_start(folder, config, task) if recipe["max_steps"] else Start()
+    if not recipe["max_steps"]:
+        load_weights(config, task)
+    else:
+        check_batch(config, task.model)
+    seen = _say_what_counts(run)
 
-    recipe, dataset = config["training"], config["dataset"]
-    seen = trained_on(train_source, val_source)
-    if seen:
-        log.warning(
-            "%d of %d images of val_split=%s are trained on (train_split=%s): figures on them say nothing of others",
-            *(seen, len(val_source), dataset["val_split"], dataset["train_split"]),
-        )
-    val_every = max(1, min(recipe["val_every"], recipe["max_steps"]))
-    journal = Journal(recipe["log_every"])
-    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every, journal)
-    names = [val_source.name(i) for i in range(len(val_source))]
-    pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
-    callbacks: list[Callback] = [
-        CounterRandomness(config["seed"]),
-        journal,
-        ProgressLine(recipe["max_steps"]),
-        StripWatch(recipe["log_every"]),
-        Heartbeat(folder, recipe["max_steps"], checkpoints),
-        pictures,
-    ]
-    if recipe["ema_decay"] is not None and recipe["max_steps"]:
-        callbacks.insert(0, EMAWeightAveraging(decay=recipe["ema_decay"]))
-    if config["logger"]["name"] == "wandb":
-        from scaseg.training.wandb_log import WandbMedia
-
-        callbacks.append(WandbMedia(labels, pictures, journal))
-    callbacks = [*extra_callbacks, *callbacks, checkpoints]
+    watch = watchers(run, folder)
+    csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
+    trainer = _trainer(config, folder, loggers(config, run.name, folder, csv_log), [*extra_callbacks, *watch.callbacks])
     if first:
         (folder / "checkpoints").mkdir(exist_ok=True)
-        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-    csv_log = CsvLog(folder / "metrics.csv", [*columns(labels.names), *strip_columns(task.model.decoder)])
-    trainer = _trainer(config, folder, _loggers(config, name, folder, csv_log), callbacks, val_every)
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     if recipe["compile"]:
         task.model.compile()
-    with _logged(folder, first, "resuming" if resume else "starting"):
+    with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
         if first:
-            csv_log.rewind(start)
-        if recipe["max_steps"]:
-            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-        if journal.scores is None:  # resumed at its last step, or none to take
-            trainer.validate(task, data, verbose=False)
-    assert journal.scores is not None
-    result = {
-        "status": "done",
-        "run": name,
-        **describe(config, task.model, labels, journal.scores, commit),
-        "split": dataset["val_split"],
-        "images_trained_on": seen,
-        "best": {"step": checkpoints.best_step, "mIoU": checkpoints.best_value},
-        "step": trainer.global_step,
-        "world_size": trainer.world_size,
-        "wall_time_s": journal.wall_time,
-    }
+            csv_log.rewind(start.step)
+        _fit(trainer, task, data, start, watch.journal)
+    result = _result(run, task, trainer, watch, start, seen, commit)
     if first:
         write_json(folder / "result.json", result)
-        print(table(journal.scores, labels.names))
-        print(f"best mIoU {checkpoints.best_value:.2f} at step {checkpoints.best_step}")
-        if pictures.path:
-            print(f"pictures: {pictures.path}")
-        print(f"result:   {folder / 'result.json'}")
+        _print(result, watch, run.val.labels.names, folder)
     return result
 
 
+def _fit(trainer: Trainer, task: SegmentationTask, data: SegmentationData, start: Start, journal: Journal) -> None:
+    if task.config["training"]["max_steps"]:
+        trainer.fit(task, data, ckpt_path=start.checkpoint, weights_only=True)
+    if journal.scores is not None:
+        return
+    if start.checkpoint is not None:  # of the last step: the average, where there is one, and not what was trained
+        task.load_state_dict(load_checkpoint(start.checkpoint, "ckpt_path")["state_dict"])
+    trainer.validate(task, data, verbose=False)
+
+
+def _say_what_counts(run: Asked) -> int:
+    """Warn of settings that do nothing, and of val images that are trained on; returns how many these are."""
+    say_ignored(run.config, run.val)
+    dataset, seen = run.config["dataset"], trained_on(run.train, run.val)
+    if seen:
+        log.warning(
+            "%d of %d images of val_split=%s are trained on (train_split=%s): figures on them say nothing of others",
+            *(seen, len(run.val), dataset["val_split"], dataset["train_split"]),
+        )
+    return seen
+
+
+def _result(
+    run: Asked,
+    task: SegmentationTask,
+    trainer: Trainer,
+    watch: Watchers,
+    start: Start,
+    seen: int,
+    commit: str | None,
+) -> dict[str, Any]:
+    assert watch.journal.scores is not None
+    return {
+        "status": "done",
+        "run": run.name,
+        **describe(run.config, task.model, run.val.labels, watch.journal.scores, commit),
+        "split": run.config["dataset"]["val_split"],
+        "images_trained_on": seen,
+        "best": watch.checkpoints.best_result,
+        "step": trainer.global_step,
+        "world_size": trainer.world_size,
+        "wall_time_s": watch.journal.wall_time,
+    }
+
+
+def _print(result: dict[str, Any], watch: Watchers, names: Sequence[str], folder: Path) -> None:
+    assert watch.journal.scores is not None
+    print(table(watch.journal.scores, names))
+    if result["best"]["step"] is not None:
+        print(f"best mIoU {result['best']['mIoU']:.2f} at step {result['best']['step']}")
+    if watch.pictures.path:
+        print(f"pictures: {watch.pictures.path}")
+    print(f"result:   {folder / 'result.json'}")
+
+
 @contextmanager
-def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
+def _logged(folder: Path, first: bool, beginning: str, checkpoints: Checkpoints) -> Iterator[None]:
     """Keep log.txt, with the traceback where the run is cut off; end what loggers have open."""
     handler = logging.FileHandler(folder / "log.txt") if first else logging.NullHandler()
     logging.getLogger().addHandler(handler)
@@ -181,10 +160,13 @@ def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
         raise
     except Exception:
         handler.handle(logging.makeLogRecord({"msg": "cut off", "exc_info": sys.exc_info()}))
-        log.error("%s was cut off; the same command resumes it", folder)
+        log.error("%s was cut off; the same command %s", folder, checkpoints.next_start)
         raise
-    except BaseException as stop:  # an interrupt from the keyboard, which Lightning turns into SystemExit; SIGTERM
-        log.warning("%s was stopped; the same command resumes it", folder)
+    except BaseException as stop:  # Stopped; an interrupt outside of training, which Lightning turns into SystemExit
+        if first:
+            log.warning("%s was stopped; the same command %s", folder, checkpoints.next_start)
+        if isinstance(stop, Stopped):
+            raise SystemExit(128 + stop.number) from None
         if isinstance(stop, SystemExit) and not stop.code:  # Lightning's for SIGTERM would pass for success
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
@@ -195,13 +177,10 @@ def _logged(folder: Path, first: bool, beginning: str) -> Iterator[None]:
         handler.close()
 
 
-def _trainer(
-    config: dict[str, Any], folder: Path, loggers: list[Logger], callbacks: list[Callback], val_every: int
-) -> Trainer:
+def _trainer(config: dict[str, Any], folder: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
     recipe, hardware = config["training"], config["hardware"]
     world = hardware["devices"] * hardware["num_nodes"]
     _, accumulate = accumulation(recipe["batch_size"], recipe["batch_size_per_device"], world)
-    on_gpu = hardware["accelerator"] != "cpu" and torch.cuda.is_available()
     return build_trainer(
         hardware,
         recipe["precision"],
@@ -210,10 +189,10 @@ def _trainer(
         max_epochs=-1,
         accumulate_grad_batches=accumulate,
         gradient_clip_val=recipe["grad_clip"],
-        val_check_interval=val_every * accumulate,
+        val_check_interval=val_every(recipe) * accumulate,
         check_val_every_n_epoch=None,
         deterministic=recipe["deterministic"],
-        sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and on_gpu,
+        sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and synchronises(config),
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         logger=loggers,
@@ -221,23 +200,8 @@ def _trainer(
     )
 
 
-def _loggers(config: dict[str, Any], name: str, folder: Path, csv_log: CsvLog) -> list[Logger]:
-    loggers: list[Logger] = [csv_log]
-    if config["logger"]["name"] == "wandb":
-        from scaseg.training.wandb_log import wandb_logger
-
-        loggers.append(wandb_logger(config, name, folder))
-    return loggers
-
-
-def _step_of(path: Path, config: dict[str, Any], task: SegmentationTask) -> int:
-    """The step of a checkpoint to go on from; UserError where it does not fit the task."""
-    checkpoint = load_checkpoint(path, "ckpt_path")
-    check_architecture(config, checkpoint, task.state_dict())
-    return int(checkpoint["global_step"])
-
-
 def _done_before(folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    print(f"{folder} is done: mIoU {result['mIoU']:.2f} ({result['split']}). fresh=true starts it again")
+    figure = "no label to score" if result["mIoU"] is None else f"mIoU {result['mIoU']:.2f}"
+    print(f"{folder} is done: {figure} ({result['split']}). fresh=true starts it again")
     return result

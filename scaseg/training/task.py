@@ -13,6 +13,7 @@ from torch import Tensor
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.protocol import Protocol
 from scaseg.losses import SegmentationLoss
 from scaseg.metrics import ConfusionMatrix
 from scaseg.models.build import build_segmentor
@@ -31,6 +32,7 @@ class SegmentationTask(LightningModule):
         super().__init__()
         self.config = config
         self.labels = labels
+        self.protocol = Protocol.of(config["protocol"])
         self.model = build_segmentor(config, labels.num_classes)
         weights = config["training"]["loss"]["class_weights"]
         if weights is not None and len(weights) != labels.num_classes:
@@ -40,14 +42,34 @@ class SegmentationTask(LightningModule):
             )
         self.loss = SegmentationLoss(**config["training"]["loss"])
         self.confusion = ConfusionMatrix(labels.num_classes)
+        self.weight = torch.zeros(())  # of the step's parts so far
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(images)
         return logits
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        loss: Tensor = self.loss(self.model(batch["image"]), batch["mask"])
-        return loss
+    @property
+    def parts(self) -> int:
+        """Of how many parts a step's batch consists: processes times accumulation."""
+        return self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """`loss` to differentiate; `mean` and `weight`: the part's own loss, and its weight in that of the step."""
+        loss, weight = self.loss.weighed(self.model(batch["image"]), batch["mask"])
+        if self.parts == 1:
+            return {"loss": loss, "mean": loss.detach(), "weight": torch.ones_like(loss)}
+        share = (weight / batch["mask"].numel()).to(loss.dtype)
+        self.weight = self.weight + share
+        return {"loss": loss * share, "mean": loss.detach(), "weight": share}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Lightning and DDP take the plain mean over the parts: make it that over their labelled pixels."""
+        if self.parts == 1:
+            return
+        total = self.trainer.strategy.reduce(self.weight, reduce_op="sum")
+        self.weight = torch.zeros_like(total)
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_mul_(gradients, torch.where(total > 0, self.parts / total, 1.0))
 
     def on_validation_epoch_start(self) -> None:
         self.confusion.reset()
@@ -59,27 +81,17 @@ class SegmentationTask(LightningModule):
         """Labels of each image at its mask's own size."""
         predictions: list[Tensor] = []
         for views, masks in _same_size(batch):
-            predicted = predict_labels(
-                self.model,
-                views,
-                (masks.shape[1], masks.shape[2]),
-                *self._windows(),
-                window_batch_size=self.config["hardware"]["window_batch_size"],
-                flip=self.config["protocol"]["flip"],
-            )
+            size = masks.shape[1], masks.shape[2]
+            at_once = self.config["hardware"]["window_batch_size"]
+            predicted = predict_labels(self.model, views, size, self.protocol, at_once)
             self.confusion.update(predicted, masks)
             predictions.extend(predicted)
         return predictions
 
-    def _windows(self) -> tuple[Any, Any]:
-        protocol = self.config["protocol"]
-        if protocol["mode"] == "whole":
-            return None, None
-        return tuple(protocol["window"]), tuple(protocol["stride"])
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What is trained how; see scaseg.training.optimiser."""
         recipe = self.config["training"]
-        groups = parameter_groups(
+        return parameter_groups(
             self.model.encoder,
             self.model.decoder,
             recipe["lr"],
@@ -87,25 +99,53 @@ class SegmentationTask(LightningModule):
             recipe["weight_decay"],
             recipe["decay"],
         )
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        recipe = self.config["training"]
         optimizer = torch.optim.AdamW(
-            [{k: v for k, v in group.items() if k != "names"} for group in groups],
+            [{k: v for k, v in group.items() if k != "names"} for group in self.parameter_groups()],
             betas=tuple(recipe["betas"]),
             # One pass over the parameters in place of one an operation; under AMP Lightning does not clip beside it.
             fused=not recipe["precision"].endswith("mixed"),
         )
         factor = warmup_poly(recipe["max_steps"], recipe["warmup_steps"], recipe["warmup_ratio"], recipe["poly_power"])
+        self.asked = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """A checkpoint brings back the recipe that it was written with; what is asked now holds."""
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+        scheduler.base_lrs = [group["lr"] for group in self.asked]
+        groups = optimizer.param_groups  # type: ignore[union-attr]
+        for group, asked, factor in zip(groups, self.asked, scheduler.lr_lambdas, strict=True):
+            group.update(asked, initial_lr=asked["lr"], lr=asked["lr"] * factor(scheduler.last_epoch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["scaseg"] = {
             "config": self.config,
             "classes": list(self.labels.names),
             "colours": [list(colour) for colour in self.labels.colours],
+            "parameter_groups": [group["names"] for group in self.parameter_groups()],
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_architecture(self.config, checkpoint, self.state_dict())
+        if self.config["training"]["ema_decay"] is None and "current_model_state" in checkpoint:
+            checkpoint["state_dict"] = checkpoint["current_model_state"]  # not the average, which ends here
+        here = {callback.state_key for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
+        checkpoint["callbacks"] = {key: state for key, state in checkpoint["callbacks"].items() if key in here}
+        _renumber_batches(checkpoint, self.trainer.accumulate_grad_batches)
+
+
+def _renumber_batches(checkpoint: dict[str, Any], accumulate: int) -> None:
+    """Lightning counts batches, by which it knows when to validate: other devices may make other parts of a step."""
+    counters = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    change = checkpoint["global_step"] * accumulate - counters["total"]["ready"]
+    for counter in (counters["total"], counters["current"]):
+        for key in ("ready", "started", "processed", "completed"):
+            counter[key] += change
 
 
 def _same_size(batch: dict[str, Any]) -> list[tuple[list[Tensor], Tensor]]:

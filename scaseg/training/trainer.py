@@ -1,4 +1,7 @@
+"""Lightning's trainer as this project wants it, and which of its processes this is."""
+
 import inspect
+import os
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -9,6 +12,15 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from scaseg.errors import UserError
+from scaseg.training.checkpoints import WholeFiles
+
+
+def process_rank() -> int:
+    """Rank of this process as its launcher set it, 0 where there is none; with Lightning's own, 0 for one alone."""
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name]) + (int(os.environ.get("NODE_RANK", 0)) if name == "LOCAL_RANK" else 0)
+    return int(os.environ.get("NODE_RANK", 0))
 
 
 def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Callback], **options: Any) -> Trainer:
@@ -31,6 +43,7 @@ def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Call
             strategy=strategy,
             precision=precision,  # type: ignore[arg-type]
             callbacks=callbacks,
+            plugins=[WholeFiles()],
             use_distributed_sampler=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

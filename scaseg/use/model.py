@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from scaseg.data.labels import LabelTable, Mask
-from scaseg.data.sizes import Size, evaluation_size
+from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.protocol import Protocol
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.use.pictures import Picture, as_picture
@@ -87,14 +88,11 @@ class TrainedModel:
 
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the protocol shows the model an image of this size."""
-        return evaluation_size(size, self.protocol["box"], self.protocol["size_divisor"], scale)
+        return Protocol.of(self.protocol).seen_size(size, scale)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
-        sliding = self.protocol["mode"] == "slide"
-        window, stride = (tuple(self.protocol[key]) if sliding else None for key in ("window", "stride"))
-        flip = self.protocol.get("flip", False)
-        return predict_labels(self.segmentor, views, size, window, stride, WINDOWS_AT_ONCE, flip)
+        return predict_labels(self.segmentor, views, size, Protocol.of(self.protocol), WINDOWS_AT_ONCE)
 
 
 def load_model(path: Path, device: str = "cpu") -> TrainedModel:

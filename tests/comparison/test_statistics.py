@@ -13,6 +13,7 @@ from scaseg.comparison.calibration import calibration_counts, expected_calibrati
 from scaseg.comparison.measures import mean_iou
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation.inference import scores
+from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.rows import Held, Resized
 
 
@@ -31,7 +32,7 @@ def test_confidence_is_the_softmax_of_the_resized_logits(monkeypatch: pytest.Mon
 def test_confidence_of_several_views_is_their_mean_probability() -> None:
     torch.manual_seed(0)
     images = torch.randn(1, 6, 8, 10)
-    found, confidence = labels_and_confidence(scores(lambda x: x * 3, images, (8, 10), flip=True))
+    found, confidence = labels_and_confidence(scores(lambda x: x * 3, images, (8, 10), Protocol(flip=True)))
     assert (found == images.argmax(1)).all()
     torch.testing.assert_close(confidence, (3 * images).softmax(1).amax(1))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scaseg.evaluation import rows
 from scaseg.evaluation.inference import labels_at, predict_labels, slide, windows
+from scaseg.evaluation.protocol import Mode, Protocol
 
 sides = st.integers(1, 40)
 
@@ -131,5 +132,6 @@ def test_each_pixel_has_the_mean_of_its_windows(
 def test_one_window_is_the_whole_image() -> None:
     images = torch.randn(2, 3, 21, 30)
     for window in ((21, 30), (64, 64)):
-        labels = predict_labels(strided, images, (42, 61), window, (16, 16))
+        protocol = Protocol(mode=Mode.slide, window=list(window), stride=[16, 16])
+        labels = predict_labels(strided, images, (42, 61), protocol)
         assert torch.equal(labels, predict_labels(strided, images, (42, 61)))

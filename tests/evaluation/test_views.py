@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scaseg.evaluation.inference import predict_labels, slide
+from scaseg.evaluation.protocol import Mode, Protocol, Resized
 from tests.conftest import ROOT
 from tests.evaluation.test_inference import strided
 
@@ -36,16 +38,32 @@ def test_windows_in_batches_are_windows_one_by_one(batch: int, images: int, seed
     assert len(sizes) == -(-12 // batch)  # 3 rows of 4 windows
 
 
-@pytest.mark.parametrize("windows", [(None, None), ((16, 16), (8, 8))])
-def test_flipping_a_model_that_flips_changes_nothing(windows: tuple[tuple[int, int] | None, ...]) -> None:
+WINDOWS = {"mode": Mode.slide, "window": [16, 16], "stride": [8, 8]}
+
+
+@pytest.mark.parametrize("windows", [{}, WINDOWS])
+def test_flipping_a_model_that_flips_changes_nothing(windows: dict[str, Any]) -> None:
     images = torch.randn(2, 3, 24, 40)
-    plain = predict_labels(equivariant, images, (47, 81), *windows)
-    flipped = predict_labels(equivariant, images, (47, 81), *windows, flip=True)
-    assert (plain == flipped).double().mean() > 0.999  # float ties
-    assert not torch.equal(
-        predict_labels(strided, images, (24, 40), *windows),
-        predict_labels(strided, images, (24, 40), *windows, flip=True),
+    plain, mirrored = Protocol(**windows), Protocol(**windows, flip=True)
+    same = predict_labels(equivariant, images, (47, 81), plain) == predict_labels(
+        equivariant, images, (47, 81), mirrored
     )
+    assert same.double().mean() > 0.999  # float ties
+    assert not torch.equal(
+        predict_labels(strided, images, (24, 40), plain), predict_labels(strided, images, (24, 40), mirrored)
+    )
+
+
+def test_logits_resized_twice_are_mmsegmentations() -> None:
+    """Whole images: to the size that the model saw, then to the mask's; with one of the two as it is, no matter."""
+    images, size = torch.randn(2, 3, 24, 40), (50, 70)
+    seen = F.interpolate(strided(images), size=(24, 40), mode="bilinear")
+    expected = F.interpolate(seen, size=size, mode="bilinear").argmax(1)
+    twice = Protocol(logits_resized=Resized.twice)
+    found = predict_labels(strided, images, size, twice)
+    assert (found == expected).double().mean() > 0.999  # float ties
+    assert not torch.equal(found, predict_labels(strided, images, size))
+    assert torch.equal(predict_labels(strided, images, (24, 40), twice), predict_labels(strided, images, (24, 40)))
 
 
 def test_views_are_averaged_as_probabilities_at_the_final_size() -> None:
@@ -56,7 +74,7 @@ def test_views_are_averaged_as_probabilities_at_the_final_size() -> None:
             logits = strided(view.flip(3) if flip else view)
             full = F.interpolate(logits, size=(50, 70), mode="bilinear").softmax(1)
             expected += full.flip(3) if flip else full
-    labels = predict_labels(strided, images, (50, 70), flip=True)
+    labels = predict_labels(strided, images, (50, 70), Protocol(flip=True))
     chosen = expected.gather(1, labels.long()[:, None])[:, 0]
     torch.testing.assert_close(chosen, expected.amax(1))
     assert torch.equal(predict_labels(strided, images[:1], (50, 70)), predict_labels(strided, images[0], (50, 70)))
@@ -64,14 +82,16 @@ def test_views_are_averaged_as_probabilities_at_the_final_size() -> None:
 
 def test_half_precision_logits_are_averaged_in_single_precision() -> None:
     images = torch.randn(1, 3, 24, 40)
-    half = predict_labels(lambda x: strided(x).bfloat16(), [images, images], (24, 40), (16, 16), (8, 8), flip=True)
-    single = predict_labels(strided, [images, images], (24, 40), (16, 16), (8, 8), flip=True)
+    protocol = Protocol(**WINDOWS, flip=True)  # type: ignore[arg-type]
+    half = predict_labels(lambda x: strided(x).bfloat16(), [images, images], (24, 40), protocol)
+    single = predict_labels(strided, [images, images], (24, 40), protocol)
     assert (half == single).double().mean() > 0.95
 
 
 MEASURE = """
 import resource, sys, torch
 from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.protocol import Mode, Protocol
 height, width, classes, scales, flip, windows = eval(sys.argv[1])
 def model(images):
     shape = (len(images), classes, images.shape[2] // 4, images.shape[3] // 4)
@@ -81,7 +101,9 @@ def peak():
 with torch.inference_mode():
     images = [torch.zeros(1, 3, int(height * s), int(width * s), dtype=torch.uint8) for s in scales]
     before = peak()
-    predict_labels(model, images, (height, width), *windows, window_batch_size=4, flip=flip)
+    mode = Mode.slide if windows[0] else Mode.whole
+    protocol = Protocol(mode=mode, window=windows[0], stride=windows[1], flip=flip)
+    predict_labels(model, images, (height, width), protocol, window_batch_size=4)
 print(peak() - before)
 """
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)

@@ -18,8 +18,7 @@ def main(cfg: DictConfig) -> None:
 
     from lightning.pytorch import Callback, Trainer
 
-    from scaseg.config import run_config, run_name
-    from scaseg.data.build import build_source
+    from scaseg.runs.asked import asked
     from scaseg.training.run import train
 
     class Crash(Callback):
@@ -29,9 +28,7 @@ def main(cfg: DictConfig) -> None:
             if trainer.global_step == 3 and (cfg.seed, trainer.global_rank) == (3, 1):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    config = run_config(cfg)
-    sources = [build_source(config["dataset"], None, split) for split in ("train", "val")]
-    train(config, run_name(cfg), sources[0], sources[1], (Crash(),))
+    train(asked(cfg), (Crash(),))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ STEPS = 10
 
 @command("train")
 def main(cfg: DictConfig) -> None:
-    from scaseg.config import check, run_config, run_name
+    from scaseg.config import check, run_config
+    from scaseg.runs.asked import name_of
 
     check(cfg)
-    folder = Path(cfg.output_dir) / run_name(cfg)
+    folder = Path(cfg.output_dir) / name_of(cfg, {})
     if (folder / "result.json").exists() and not cfg.fresh:
         return
     with run_store.claimed(folder, cfg.fresh):

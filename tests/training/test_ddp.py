@@ -11,7 +11,7 @@ import pytest
 
 from scaseg.data.datasets import CounterBatches, ShardedIndices
 from scaseg.errors import UserError
-from scaseg.training.folder import process_rank
+from scaseg.training.trainer import process_rank
 from tests.training.test_resume import assert_equal_runs
 from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
 

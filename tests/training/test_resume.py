@@ -258,3 +258,86 @@ def test_fresh_start_keeps_the_old_folder(tmp_path: Path) -> None:
     assert (tmp_path / f"{name}.old-1" / "note.txt").read_text() == "mine"
     assert (tmp_path / f"{name}.old-1" / "result.json").exists()
     assert not (folder_of(cfg) / "note.txt").exists()
+
+
+def test_what_is_asked_now_holds_and_what_was_is_said(
+    whole: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From step 8 on the rate is that of the new recipe, for both groups; so are decay and betas."""
+    caplog.set_level("INFO")
+    last = whole["plain"][0] / "checkpoints/last.ckpt"
+    asked = ["training.lr=2e-3", "training.weight_decay=0.5", "training.betas=[0.8,0.9]", "training.max_steps=12"]
+    cfg = config(tmp_path, f"ckpt_path={last}", *asked, "training.log_every=1", "training.decoder_lr_mult=3")
+    result = run(cfg)
+    said = (
+        "max_steps=12 (was 8)",
+        "lr=0.002 (was 0.001)",
+        "betas=[0.8, 0.9] (was [0.9, 0.999])",
+        "log_every=1 (was 2)",
+    )
+    assert all(f"training.{text}" in caplog.text for text in said)
+    lr = {int(row["step"]): float(row["train/lr"]) for row in rows(folder_of(cfg)) if row["train/lr"]}
+    assert lr == {step: pytest.approx(6e-3 * (12 - step) / (12 - 2)) for step in (9, 10, 11, 12)}
+    (optimizer,) = torch.load(folder_of(cfg) / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"]
+    for group in optimizer["param_groups"]:
+        rate = 6e-3 if group["name"].startswith("decoder") else 2e-3
+        decay = 0 if group["name"].endswith("no_decay") else 0.5
+        assert (group["initial_lr"], group["weight_decay"], tuple(group["betas"])) == (rate, decay, (0.8, 0.9))
+    assert result["best"]["step"] == 12  # the best.ckpt of the other run is not of this one
+    assert {path.name for path in (folder_of(cfg) / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_what_cannot_hold_is_refused(whole: Any, tmp_path: Path) -> None:
+    last = whole["plain"][0] / "checkpoints/last.ckpt"
+    with pytest.raises(UserError, match=r"is arranged for training.decay=published, and .*decoder.weights="):
+        run(config(tmp_path, f"ckpt_path={last}", "training.decay=no_norm_or_bias", "training.max_steps=12"))
+    with pytest.raises(UserError, match=r"is of step 8, and training.max_steps=4: ask for more steps, or"):
+        run(config(tmp_path, f"ckpt_path={last}", "training.max_steps=4"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:The checkpoint was not created with WeightAveraging")
+def test_an_average_may_begin_and_end_with_another_recipe(whole: Any, tmp_path: Path) -> None:
+    without, averaged = (whole[name][0] / "checkpoints/last.ckpt" for name in ("plain", "ema"))
+    begins = config(tmp_path, f"ckpt_path={without}", "training.max_steps=12", "training.ema_decay=0.5")
+    ends = config(tmp_path, f"ckpt_path={averaged}", "training.max_steps=12")
+    for cfg, kept in ((begins, True), (ends, False)):
+        run(cfg)
+        saved = torch.load(folder_of(cfg) / "checkpoints/last.ckpt", weights_only=True)
+        assert ("current_model_state" in saved) == kept
+    # without the average, training goes on from the weights that were trained, as it does with it
+    withit = config(tmp_path, f"ckpt_path={averaged}", "training.max_steps=12", "training.ema_decay=0.8")
+    run(withit)
+    ours, theirs = (torch.load(folder_of(c) / "checkpoints/last.ckpt", weights_only=True) for c in (ends, withit))
+    assert_same(ours["state_dict"], theirs["current_model_state"], "weights")
+
+
+def test_a_step_in_other_parts_is_validated_at_the_same_steps(tmp_path: Path) -> None:
+    """Other devices or memory make other parts of a step; Lightning counts parts."""
+    cfg = config(tmp_path, "training.batch_size_per_device=1")
+    with pytest.raises(CutOffError):
+        run(cfg, Cut(END, 5))
+    other = config(
+        tmp_path, "training.batch_size_per_device=2", f"ckpt_path={folder_of(cfg) / 'checkpoints/last.ckpt'}"
+    )
+    run(other)
+    assert [int(row["step"]) for row in rows(folder_of(other)) if row["val/mIoU"]] == [8]
+
+
+def test_a_run_that_started_from_a_file_goes_on_from_its_own_checkpoint(whole: Any, tmp_path: Path) -> None:
+    last = whole["plain"][0] / "checkpoints/last.ckpt"
+    cfg, seen = config(tmp_path, f"ckpt_path={last}", "training.max_steps=16"), Seen()
+    with pytest.raises(CutOffError):
+        run(cfg, Cut(END, 13))
+    run(cfg, seen)
+    assert len(seen.sums) == 4  # from step 12
+    plain = config(tmp_path, "training.max_steps=16")
+    assert folder_of(plain) != folder_of(cfg)  # the start determines the result
+
+
+@pytest.mark.parametrize("variant", ["plain", "ema"])
+def test_a_run_cut_off_after_its_last_step_is_evaluated_as_it_was(variant: str, whole: Any, tmp_path: Path) -> None:
+    """With an average: the average, and not the weights that it is of."""
+    cfg = config(tmp_path, *VARIANTS[variant])
+    again = interrupted(cfg, Cut("on_train_end", 8))
+    assert again["per_class"] == whole[variant][1]["per_class"]

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from scaseg.config import compose, plain
 from scaseg.data.shapes import Shapes
+from scaseg.runs.asked import Asked
 from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
 
 pytestmark = QUIET
@@ -171,6 +172,8 @@ def test_sliding_windows_are_an_evaluation_option(done: tuple[Path, dict[str, An
         "mode": "slide",
         "box": None,
         "size_divisor": 1,
+        "logits_resized": "once",
+        "mean_over": "truth",
         "window": [32, 32],
         "stride": [32, 16],
         "scales": [1.0],
@@ -204,7 +207,7 @@ def test_a_finished_run_is_not_repeated(done: tuple[Path, dict[str, Any]], capsy
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     from scaseg.training.run import train
 
-    assert train(result["config"], folder.name, Shapes(), Shapes()) == result
+    assert train(Asked(folder.name, result["config"], Shapes(), Shapes())) == result
     assert "is done" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 

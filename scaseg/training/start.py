@@ -1,0 +1,179 @@
+"""Where a run starts: at a checkpoint, by what is asked now, or at given weights, or at random ones."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scaseg.config import NOT_IDENTITY
+from scaseg.errors import UserError
+from scaseg.models.encoders.weights import load_encoder_weights
+from scaseg.models.weights import load_model_weights
+from scaseg.training.loading import check_architecture, load_checkpoint
+from scaseg.training.task import SegmentationTask
+
+log = logging.getLogger("scaseg")
+DATA = {"classes": "the class table", "train": "the training images or masks"}
+VAL = "the validation images or masks"
+
+
+@dataclass(frozen=True)
+class Start:
+    """checkpoint: to go on from, None for a new start; step: the one that it is of; changes: what is asked now and was
+    not when it was written, by dotted key: (then, now).
+    """
+
+    checkpoint: Path | None = None
+    step: int = 0
+    changes: Mapping[str, tuple[Any, Any]] | None = None
+
+
+def find_start(folder: Path, config: Mapping[str, Any], task: SegmentationTask) -> Start:
+    """Where the run of this folder goes on; loads `backbone.weights` or `decoder.weights` where it is a new start.
+
+    Raises UserError where the checkpoint does not fit the task, its data or its recipe.
+    """
+    path = checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
+    if path is None:
+        if config["ckpt_path"] == "auto":
+            _say_of_other_data(folder, config)
+        load_weights(config, task)
+        return Start()
+    checkpoint = load_checkpoint(path, "ckpt_path")
+    check_architecture(config, checkpoint, task.state_dict())
+    saved, step = checkpoint["scaseg"]["config"], int(checkpoint["global_step"])
+    _same_data(saved, config, path)
+    changes = dict(_changes(saved, config))
+    _possible(checkpoint, config, task, path, step)
+    if changes:
+        log.info(
+            "%s: on from step %d with what is asked now: %s",
+            *(path, step, ", ".join(f"{key}={now} (was {then})" for key, (then, now) in changes.items())),
+        )
+    return Start(path, step, changes)
+
+
+def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -> Path | None:
+    """The checkpoint to go on from, or None for a fresh start.
+
+    ckpt_path: `auto` (the run's last checkpoint where it has one), `last` (it must have one), a file, or null
+    (none, which an already started run refuses). A run that was started from a file goes on from its own last
+    checkpoint once it has one. Raises UserError.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    match ckpt_path:
+        case "auto":
+            return last if last.exists() else None
+        case "last":
+            if not last.exists():
+                others = sorted(p.parents[1].name for p in Path(output_dir).glob("*/checkpoints/last.ckpt"))
+                raise UserError(
+                    f"ckpt_path=last: {last} does not exist. The folder's name follows from the configuration:"
+                    f" give the same options as before. Runs in {output_dir}: {', '.join(others) or 'none'}"
+                )
+            return last
+        case None:
+            if last.exists():
+                raise UserError(
+                    f"{folder} has a checkpoint already. Resume with ckpt_path=last, or start again with fresh=true"
+                    " (the old folder is kept under another name)"
+                )
+            return None
+        case path:
+            given = Path(path)
+            if not given.is_file():
+                raise UserError(f"ckpt_path={path}: no such file (or: auto, last, null)")
+            own = given.resolve().parent == last.parent.resolve()
+            return last if last.exists() and not own else given
+
+
+def load_weights(config: Mapping[str, Any], task: SegmentationTask) -> None:
+    """The encoder's or the whole model's weights that the configuration names; none: they stay as they were drawn."""
+    backbone, decoder = config["backbone"], config["decoder"]
+    if decoder.get("weights"):
+        report = load_model_weights(
+            task.model,
+            backbone["name"],
+            decoder["name"],
+            decoder["weights"],
+            decoder.get("weights_sha256"),
+            trains=config["training"]["max_steps"] > 0,
+        )
+        log.info("model weights from %s: %s", decoder["weights"], report)
+    elif backbone.get("weights"):
+        report = load_encoder_weights(
+            task.model.encoder, backbone["name"], backbone["weights"], backbone.get("weights_sha256")
+        )
+        log.info("encoder weights from %s: %s", backbone["weights"], report)
+
+
+def _same_data(saved: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> None:
+    other = [what for key, what in DATA.items() if key in _other_data(saved, config)]
+    if other:
+        raise UserError(
+            f"{path} was trained on other data than data_dir={config['data_dir']} holds ({' and '.join(other)} differ):"
+            f" give the data_dir that it was trained on, or start a new run from its weights, decoder.weights={path}"
+        )
+    if "val" in _other_data(saved, config):
+        log.info("%s: %s have changed since; its figures are of the old ones", path, VAL)
+
+
+def _other_data(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    then, now = saved.get("fingerprints", {}), config["fingerprints"]
+    return [key for key in (*DATA, "val") if key in then and key in now and then[key] != now[key]]
+
+
+def _say_of_other_data(folder: Path, config: Mapping[str, Any]) -> None:
+    """A run that was cut off, of the same recipe on data that have changed since, does not go on by itself."""
+    for other in sorted(folder.parent.glob(folder.name.rpartition("-")[0] + "-*")):
+        last = other / "checkpoints" / "last.ckpt"
+        if other == folder or ".old-" in other.name or not last.exists() or (other / "result.json").exists():
+            continue
+        try:
+            saved = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            continue
+        differ = _other_data(saved, config)
+        if differ and not any(True for _ in _changes(saved, config)):
+            names = " and ".join((DATA | {"val": VAL})[key] for key in differ)
+            mend = f"ckpt_path={last}" if differ == ["val"] else f"decoder.weights={last}"
+            log.warning(
+                "%s was cut off, and %s have changed since: this is a new run; %s starts from it", other, names, mend
+            )
+
+
+def _possible(
+    checkpoint: Mapping[str, Any], config: Mapping[str, Any], task: SegmentationTask, path: Path, step: int
+) -> None:
+    if step > config["training"]["max_steps"]:
+        raise UserError(
+            f"{path} is of step {step}, and training.max_steps={config['training']['max_steps']}: ask for more steps,"
+            f" or start a new run from its weights, decoder.weights={path}"
+        )
+    groups = checkpoint["scaseg"].get("parameter_groups")
+    if groups is not None and groups != [group["names"] for group in task.parameter_groups()]:
+        raise UserError(
+            f"{path}: its optimiser's state is arranged for training.decay="
+            f"{checkpoint['scaseg']['config']['training']['decay']}, and training.decay={config['training']['decay']}"
+            f" is asked: keep it, or start a new run from its weights, decoder.weights={path}"
+        )
+
+
+def _changes(saved: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    then, now = _flat(saved), _flat(config)
+    for key in now:
+        if key in then and then[key] != now[key] and key.split(".")[0] not in (*NOT_IDENTITY, "fingerprints"):
+            yield key, (then[key], now[key])
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif not str(key).startswith("_"):
+            flat[f"{prefix}{key}"] = value
+    return flat

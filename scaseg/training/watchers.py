@@ -1,0 +1,71 @@
+"""Who looks on while a run trains: what logs, draws, saves and stops, in the order in which they are asked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import scaseg.torchvision_fix  # noqa: F401
+
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers.logger import Logger
+
+from scaseg.runs.asked import Asked
+from scaseg.training.average import Average
+from scaseg.training.checkpoints import Checkpoints
+from scaseg.training.csv_log import CsvLog
+from scaseg.training.heartbeat import Heartbeat
+from scaseg.training.journal import CounterRandomness, Journal
+from scaseg.training.pictures import Pictures, spread
+from scaseg.training.progress import ProgressLine
+from scaseg.training.stop import Stop
+from scaseg.training.strip_watch import StripWatch
+
+
+@dataclass
+class Watchers:
+    """Who looks on while a run trains; callbacks: all of them, in their order."""
+
+    callbacks: list[Callback]
+    journal: Journal
+    checkpoints: Checkpoints
+    pictures: Pictures
+
+
+def watchers(run: Asked, folder: Path) -> Watchers:
+    """Of a run in its folder."""
+    config, recipe, labels = run.config, run.config["training"], run.val.labels
+    journal, stop = Journal(recipe["log_every"]), Stop()
+    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every(recipe), journal, stop)
+    names = [run.val.name(i) for i in range(len(run.val))]
+    pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
+    callbacks: list[Callback] = [
+        CounterRandomness(config["seed"]),
+        journal,
+        ProgressLine(recipe["max_steps"]),
+        StripWatch(recipe["log_every"]),
+        Heartbeat(folder, recipe["max_steps"], checkpoints),
+        pictures,
+    ]
+    if recipe["ema_decay"] is not None and recipe["max_steps"]:
+        callbacks.insert(0, Average(decay=recipe["ema_decay"]))
+    if config["logger"]["name"] == "wandb":
+        from scaseg.training.wandb_log import WandbMedia
+
+        callbacks.append(WandbMedia(labels, pictures, journal))
+    return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures)
+
+
+def val_every(recipe: dict[str, Any]) -> int:
+    """Steps between two validations; the last step ends in one."""
+    steps: int = max(1, min(recipe["val_every"], recipe["max_steps"]))
+    return steps
+
+
+def loggers(config: dict[str, Any], name: str, folder: Path, csv_log: CsvLog) -> list[Logger]:
+    """metrics.csv, and what else was asked for."""
+    kept: list[Logger] = [csv_log]
+    if config["logger"]["name"] == "wandb":
+        from scaseg.training.wandb_log import wandb_logger
+
+        kept.append(wandb_logger(config, name, folder))
+    return kept
