@@ -1,8 +1,11 @@
+import importlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from scaseg.losses import IGNORE_INDEX, SegmentationLoss, cross_entropy, dice_loss, ohem_cross_entropy
+from tests.models.peers import mmseg
 
 
 @pytest.fixture
@@ -72,3 +75,33 @@ def test_logits_are_brought_to_the_targets_size() -> None:
 def test_class_weights_of_another_length_are_an_error() -> None:
     with pytest.raises(ValueError, match="2 class weights for 3 classes"):
         SegmentationLoss(class_weights=[1.0, 2.0])(torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2))
+
+
+@pytest.mark.parametrize("average", ["labelled", "all"])
+@pytest.mark.parametrize("classes", [4, 20], ids=["plain", "banded"])
+def test_both_averages_are_mmsegmentations(average: str, classes: int) -> None:
+    """`all` is its default, avg_non_ignore=False; seen at a third of the pixels labelled, as padded crops have it."""
+    mmseg()
+    theirs = importlib.import_module("mmseg.models.losses.cross_entropy_loss").cross_entropy
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, classes, 16, 16, generator=generator, requires_grad=True)
+    target = torch.randint(0, classes, (2, 16, 16), generator=generator)
+    target[:, :, 6:] = IGNORE_INDEX
+    expected = theirs(logits, target, ignore_index=IGNORE_INDEX, avg_non_ignore=average == "labelled")
+    loss, weight = SegmentationLoss(average=average).weighed(logits, target)
+    assert weight == (2 * 16 * 6 if average == "labelled" else target.numel())
+    torch.testing.assert_close(loss, expected)
+    ours, right = (torch.autograd.grad(x, logits)[0] for x in (loss, expected))
+    torch.testing.assert_close(ours, right)
+
+
+def test_hard_pixels_averaged_over_all_are_mmsegmentations(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """There a pixel that is not hard counts with loss 0; min_kept is of an image."""
+    logits, target = pair
+    losses = F.cross_entropy(logits, target, reduction="none", ignore_index=IGNORE_INDEX)
+    hard = (target != IGNORE_INDEX) & (torch.exp(-losses) < 0.4)
+    expected = (losses * hard).sum() / target.numel()
+    found = ohem_cross_entropy(logits, target, 0.4, 1, average="all")
+    torch.testing.assert_close(found, expected)
+    kept = SegmentationLoss(ohem=True, ohem_threshold=0.0, ohem_min_kept=5).weighed(logits, target)[1]
+    assert kept == 10

@@ -1,6 +1,7 @@
 """torch datasets and samplers: a sample follows from (seed, sample counter) alone, so resuming is exact."""
 
 import random
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -118,8 +119,10 @@ def collate_eval(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def start_worker(worker: int) -> None:
-    """`worker_init_fn`: one thread a worker, the processes being the parallelism."""
+    """`worker_init_fn`: one thread a worker, the processes being the parallelism; it is its parent that stops it."""
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to it too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class CounterBatches(Sampler[list[int]]):

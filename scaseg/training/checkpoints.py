@@ -88,6 +88,8 @@ class Checkpoints(Callback):
         if improved:
             trainer.save_checkpoint(self.best)
         self._save_last(trainer)
+        if self.stop.agreed(trainer):
+            self.stop.now()
 
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.last)

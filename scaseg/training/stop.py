@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: training ends after the step that is at work, with a checkpoint of it."""
 
 import logging
+import os
 import signal
 import threading
 from types import FrameType
@@ -11,7 +12,6 @@ import scaseg.torchvision_fix  # noqa: F401
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 log = logging.getLogger("scaseg")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -33,14 +33,25 @@ class Stop(Callback):
         self.asked: int | None = None
         self._before: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # After Lightning's own, whose handler of SIGTERM waits for the other processes in the middle of a step.
         if threading.current_thread() is threading.main_thread():  # where alone Python takes signals
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._ask) for number in self._signals()}
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def _signals(self) -> tuple[signal.Signals, ...]:
+        """Submitit has a handler of SIGTERM, which SLURM sends before the signal that requeues the job."""
+        return (signal.SIGINT,) if "SUBMITIT_EXECUTOR" in os.environ else (signal.SIGINT, signal.SIGTERM)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:

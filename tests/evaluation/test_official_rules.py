@@ -11,8 +11,9 @@ from scaseg.data.camvid import CamVid
 from scaseg.data.cityscapes import EVALUATED, Cityscapes
 from scaseg.data.coco_stuff164k import COCOStuff164k
 from scaseg.data.voc import VOC
+from scaseg.evaluation.protocol import MeanOver
 from scaseg.evaluation.submission import Export
-from scaseg.metrics import scores
+from scaseg.metrics import ConfusionMatrix, scores, table
 from tests.data.layouts import write
 
 
@@ -40,22 +41,22 @@ def exported(source, folder):
     return export.finish(), folder / "predictions"
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["all classes", "some absent"])
-def test_cityscapes_program_gives_the_same_figures(tmp_path, whole, monkeypatch):
+@pytest.mark.parametrize("there", ["all classes", "some absent", "predicted and absent"])
+def test_cityscapes_program_gives_the_same_figures(tmp_path, there, monkeypatch):
     pytest.importorskip("cityscapesscripts")
     from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 
     root = write("cityscapes", tmp_path / "data", count=4, size=(64, 128))
-    if not whole:  # neither train nor bus: in no truth and in no prediction
+    if there != "all classes":  # neither train nor bus: in no truth
         for path in (root / "gtFine/val").rglob("*_labelIds.png"):
             ids = np.asarray(Image.open(path)).copy()
             ids[np.isin(ids, (28, 31))] = 7
             Image.fromarray(ids).save(path)
     source = Cityscapes(root, "val")
-    if not whole:
+    if there == "some absent":  # and in no prediction
         monkeypatch.setattr(sys.modules[__name__], "guesses", without(guesses, (15, 16)))
     matrix, tree = exported(source, tmp_path / "out")
-    ours = scores(matrix)
+    ours = scores(matrix, MeanOver.union)
 
     truth = sorted(str(path) for path in (root / "gtFine/val").rglob("*_gtFine_labelIds.png"))
     arguments = evalPixelLevelSemanticLabeling.args
@@ -74,7 +75,7 @@ def test_cityscapes_program_gives_the_same_figures(tmp_path, whole, monkeypatch)
             assert np.isnan(theirs[name])
         else:
             assert ours.iou[i] == pytest.approx(100 * theirs[name], rel=2**-52)  # the last bit: 100 is multiplied late
-    assert len(ours.absent) == (0 if whole else 2)
+    assert len(ours.absent) == (2 if there == "some absent" else 0)
     assert ours.mean_iou == pytest.approx(100 * result["averageScoreClasses"], rel=1e-15)
 
 
@@ -176,3 +177,19 @@ def test_only_classes_of_the_truth_are_averaged():
     matrix = torch.tensor([[5, 0, 1], [0, 0, 0], [0, 1, 3]])
     assert scores(matrix).absent == [1]
     assert scores(matrix).mean_iou == pytest.approx(100 * (5 / 6 + 3 / 5) / 2)
+    union = scores(matrix, MeanOver.union)
+    assert (union.absent, union.mean_iou) == ([], pytest.approx(100 * (5 / 6 + 0 + 3 / 5) / 3))
+    assert union.mean_accuracy == scores(matrix).mean_accuracy
+
+
+def test_nothing_to_score_is_no_figure_and_one_class_is_one():
+    import torch
+
+    for over in MeanOver:
+        nothing = scores(torch.tensor([[0, 0], [0, 0]]), over)
+        assert np.isnan([nothing.mean_iou, nothing.mean_accuracy, nothing.pixel_accuracy]).all()
+        assert nothing.absent == [0, 1]
+        assert "mean" in table(nothing, ["a", "b"])
+        one = ConfusionMatrix(1)
+        one.update(torch.zeros(4, dtype=torch.uint8), torch.tensor([0, 0, 255, 0], dtype=torch.uint8))
+        assert scores(one.counts(), over).mean_iou == 100
