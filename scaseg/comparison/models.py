@@ -17,6 +17,7 @@ from scaseg.evaluation.inference import scores
 from scaseg.evaluation.protocol import Protocol
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
+from scaseg.runs.folder import CHECKPOINTS
 from scaseg.training.loading import load_checkpoint
 
 
@@ -84,7 +85,7 @@ def contenders(asked: Mapping[str, str], which: str, device: torch.device) -> li
 
 def _paths(letter: str, given: str, which: str) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(given))]  # noqa: PTH207  (absolute patterns too)
-    paths = [path / "checkpoints" / f"{which}.ckpt" if path.is_dir() else path for path in matches]
+    paths = [path / CHECKPOINTS / f"{which}.ckpt" if path.is_dir() else path for path in matches]
     paths = [path for path in paths if path.is_file() and (path.suffix == ".ckpt" or len(matches) == 1)]
     if not paths:
         raise UserError(

@@ -13,6 +13,7 @@ from scaseg.data import fingerprint
 from scaseg.data.build import build_source
 from scaseg.data.source import Source
 from scaseg.errors import UserError
+from scaseg.runs.folder import CHECKPOINTS, checkpoint_of, weights_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Asked:
 
 def asked(cfg: DictConfig) -> Asked:
     """Find the data and weights of a checked configuration; UserError where they are not there or not right."""
-    config = run_config(cfg)
+    config = _with_files(run_config(cfg))
     dataset, data_dir = config["dataset"], config["data_dir"]
     splits = ("train", "val") if config["training"]["max_steps"] else ("val",)
     sources = {split: build_source(dataset, data_dir, dataset[f"{split}_split"]) for split in splits}
@@ -42,12 +43,22 @@ def asked(cfg: DictConfig) -> Asked:
 
 def name_of(cfg: DictConfig, known: dict[str, dict[str, str]]) -> str:
     """The name alone. known: fingerprints of data by what asks for them, filled here: jobs of a sweep share theirs."""
-    config = run_config(cfg)
+    config = _with_files(run_config(cfg))
     question = json.dumps([config["dataset"], config["data_dir"], config["training"]["max_steps"] == 0])
     if question not in known:
         found = asked(cfg).config["fingerprints"]
         known[question] = {key: found[key] for key in ("classes", "train", "val") if key in found}
     return _identified(config, known[question])
+
+
+def _with_files(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's folder, given as weights or as a start, stands for the checkpoint in it."""
+    weights, start = config["decoder"].get("weights"), config["ckpt_path"]
+    if weights and Path(weights).expanduser().is_dir():
+        config["decoder"]["weights"] = str(weights_of(weights, "decoder.weights"))
+    if start not in ("auto", "last", None):
+        config["ckpt_path"] = str(checkpoint_of(start, "ckpt_path"))
+    return config
 
 
 def _identified(config: dict[str, Any], data: Mapping[str, str]) -> str:
@@ -60,7 +71,7 @@ def _identified(config: dict[str, Any], data: Mapping[str, str]) -> str:
     weights = {key: fingerprint.of_file(path) for key, path in files.items() if path and Path(path).is_file()}
     config["fingerprints"] = {**data, **weights}
     name, start = run_name(config), Path(config["ckpt_path"] or "auto")
-    own = Path(config["output_dir"], name, "checkpoints")
+    own = Path(config["output_dir"], name, CHECKPOINTS)
     if str(start) not in ("auto", "last") and start.is_file() and start.resolve().parent != own.resolve():
         config["fingerprints"]["ckpt_path"] = fingerprint.of_file(start)
         name = run_name(config)

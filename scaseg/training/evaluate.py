@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback
 
 from scaseg.config import merge_protocol
+from scaseg.data import fingerprint
 from scaseg.data.build import build_source
 from scaseg.data.datasets import trained_on
 from scaseg.data.source import Source
@@ -18,6 +19,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.submission import Export
 from scaseg.files import write_json
 from scaseg.metrics import table
+from scaseg.runs.folder import checkpoint_of, run_of
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
 from scaseg.training.loading import check_architecture, load_checkpoint
@@ -34,10 +36,10 @@ log = logging.getLogger("scaseg")
 def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     """Evaluate the checkpoint `options["ckpt"]`; prints the table, writes and returns the result.
 
-    The result goes into `evaluation/<split>-<hash of checkpoint and protocol>` beside the checkpoint's folder, or
+    The result goes into `evaluation/<split>-<hash of checkpoint, data and protocol>` beside the checkpoint's folder, or
     into `options["output"]`, which must not hold a result yet.
     """
-    path, commit = Path(options["ckpt"]), git_commit()
+    path, commit = checkpoint_of(options["ckpt"], "ckpt"), git_commit()
     checkpoint = load_checkpoint(path, "ckpt")
     config = checkpoint["scaseg"]["config"]
     config["protocol"] = merge_protocol(config["protocol"], options["protocol"])
@@ -56,7 +58,8 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         )
     if not source.labelled and options["export"] is None:
         raise UserError(f"split={split} has no masks to compare with: export=FOLDER writes what the benchmark compares")
-    folder = _output_folder(path, split, config["protocol"], options["output"])
+    data = fingerprint.of_split(source)
+    folder = _output_folder(path, split, data, config["protocol"], options["output"])
     export = None if options["export"] is None else Export(Path(options["export"]), source)
 
     task = SegmentationTask(config, source.labels)
@@ -78,6 +81,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         **describe(config, task.model, source.labels, scores, commit),
         "split": split,
         "images": len(source),
+        "fingerprint": data,
         "images_trained_on": _trained_on(config, data_dir, source),
         "export": None if export is None else str(export.archive),
         "world_size": trainer.world_size,
@@ -87,6 +91,8 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         write_json(folder / "result.json", result)
         if scores is not None:
             print(table(scores, source.labels.names))
+            if not sum(scores.pixels):
+                log.warning("no pixel of split=%s is labelled: there is nothing to score", split)
         print(f"protocol: {described(config['protocol'])}, {split}, {len(source)} images")
         if pictures.path:
             print(f"pictures: {pictures.path}")
@@ -120,11 +126,11 @@ def described(protocol: dict[str, Any]) -> str:
     return f"whole image {size}"
 
 
-def _output_folder(path: Path, split: str, protocol: dict[str, Any], output: str | None) -> Path:
+def _output_folder(path: Path, split: str, data: str, protocol: dict[str, Any], output: str | None) -> Path:
     if output is not None:
         if (Path(output) / "result.json").exists():
             raise UserError(f"output={output} holds a result.json already: name another folder")
         return Path(output)
-    digest = hashlib.sha256(path.read_bytes() + repr(sorted(protocol.items())).encode()).hexdigest()[:8]
-    run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return run / "evaluation" / f"{split}-{path.stem}-{digest}"
+    told = f"{data} {sorted(protocol.items())}".encode()
+    digest = hashlib.sha256(path.read_bytes() + told).hexdigest()[:8]
+    return run_of(path) / "evaluation" / f"{split}-{path.stem}-{digest}"

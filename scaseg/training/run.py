@@ -23,6 +23,7 @@ from scaseg.files import write_json, write_text
 from scaseg.metrics import table
 from scaseg.run_store import claimed, reporting
 from scaseg.runs.asked import Asked
+from scaseg.runs.folder import CHECKPOINTS
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
@@ -74,7 +75,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
     trainer = _trainer(config, folder, loggers(config, run.name, folder, csv_log), [*extra_callbacks, *watch.callbacks])
     if first:
-        (folder / "checkpoints").mkdir(exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
         write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     if recipe["compile"]:
         task.model.compile()

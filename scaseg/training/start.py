@@ -12,6 +12,7 @@ from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
+from scaseg.runs.folder import CHECKPOINTS, checkpoint_of
 from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.task import SegmentationTask
 
@@ -63,7 +64,7 @@ def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -
     (none, which an already started run refuses). A run that was started from a file goes on from its own last
     checkpoint once it has one. Raises UserError.
     """
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / CHECKPOINTS / "last.ckpt"
     match ckpt_path:
         case "auto":
             return last if last.exists() else None
@@ -83,9 +84,7 @@ def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -
                 )
             return None
         case path:
-            given = Path(path)
-            if not given.is_file():
-                raise UserError(f"ckpt_path={path}: no such file (or: auto, last, null)")
+            given = checkpoint_of(path, "ckpt_path")
             own = given.resolve().parent == last.parent.resolve()
             return last if last.exists() and not own else given
 
@@ -129,7 +128,7 @@ def _other_data(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str
 def _say_of_other_data(folder: Path, config: Mapping[str, Any]) -> None:
     """A run that was cut off, of the same recipe on data that have changed since, does not go on by itself."""
     for other in sorted(folder.parent.glob(folder.name.rpartition("-")[0] + "-*")):
-        last = other / "checkpoints" / "last.ckpt"
+        last = other / CHECKPOINTS / "last.ckpt"
         if other == folder or ".old-" in other.name or not last.exists() or (other / "result.json").exists():
             continue
         try:

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers.logger import Logger
 
 from scaseg.runs.asked import Asked
+from scaseg.runs.folder import CHECKPOINTS
 from scaseg.training.average import Average
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
@@ -35,7 +36,7 @@ def watchers(run: Asked, folder: Path) -> Watchers:
     """Of a run in its folder."""
     config, recipe, labels = run.config, run.config["training"], run.val.labels
     journal, stop = Journal(recipe["log_every"]), Stop()
-    checkpoints = Checkpoints(folder / "checkpoints", recipe["checkpoint_every"], val_every(recipe), journal, stop)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, recipe["checkpoint_every"], val_every(recipe), journal, stop)
     names = [run.val.name(i) for i in range(len(run.val))]
     pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
     callbacks: list[Callback] = [

@@ -1,0 +1,45 @@
+"""Paths within a run's folder, and what a path that a user gives means. Imports nothing heavy."""
+
+import logging
+from pathlib import Path
+
+from scaseg.errors import UserError
+
+log = logging.getLogger("scaseg")
+CHECKPOINTS, RESULT = "checkpoints", "result.json"
+SAVED_CONFIG, SAVED_WEIGHTS = "config.json", "model.safetensors"  # of a folder that scaseg.save_pretrained wrote
+
+
+def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
+    """The checkpoint that a path means: the file itself; of a run's folder its `last` or `best`, which is said.
+
+    key: the option, for messages. Raises UserError where there is none.
+    """
+    path = Path(given).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{key}={given}: no such file or folder")
+    for folder in (path, path / CHECKPOINTS):
+        if (found := folder / f"{which}.ckpt").is_file():
+            log.info("%s=%s: %s", key, given, found)
+            return found
+    saved = (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file()
+    what = "a folder of scaseg.save_pretrained, which has no optimiser or data" if saved else "not a run's folder"
+    raise UserError(
+        f"{key}={given}: {what} (it has no {CHECKPOINTS}/{which}.ckpt); give a run's folder or a .ckpt file"
+    )
+
+
+def weights_of(given: str | Path, key: str) -> Path:
+    """The file of weights that a path means: as `checkpoint_of`, and of a saved folder its model.safetensors."""
+    saved = Path(given).expanduser() / SAVED_WEIGHTS
+    if saved.is_file():
+        log.info("%s=%s: %s", key, given, saved)
+        return saved
+    return checkpoint_of(given, key)
+
+
+def run_of(checkpoint: Path) -> Path:
+    """The folder of the run that a checkpoint is of: that above `checkpoints`, else the file's own."""
+    return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
