@@ -1,9 +1,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
+PROCESSES ?= 2
+MINUTES   ?= 60
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo test test-slow lint types format tables clean
+.PHONY: help setup peers demo test test-slow explore lint types format tables clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +35,14 @@ $(VENV)/.peers: requirements/peers.txt $(VENV)/.installed
 demo: setup ## train SCASeg on the embedded dataset on a CPU (minutes) and show what it learned
 	$(BIN)/python -m scaseg.train experiment=demo
 
-test: peers lint types ## lint, types and the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+test: peers lint types ## lint, types and the fast tests, in PROCESSES (2); it says on which processor
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES) --dist loadfile
 
-test-slow: peers ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+test-slow: peers ## the tests that take minutes, in PROCESSES (2)
+	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --dist loadfile
+
+explore: peers ## the property tests with fresh seeds, again and again for MINUTES (60)
+	$(BIN)/python -m tests.explore $(MINUTES)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

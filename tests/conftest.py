@@ -8,6 +8,10 @@ from scaseg.machine import processor_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # each process its share of the cores; set before torch is imported
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
 # Property tests run the same examples everywhere; `make explore` looks for new ones.
 settings.register_profile("same", derandomize=True, database=None)
 settings.register_profile("explore", derandomize=False, database=None, print_blob=True)
