@@ -1,6 +1,7 @@
 """Loaders over one stream of sample counters, so that a resumed run sees what an uninterrupted one would have."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from scaseg.config import accumulation
-from scaseg.data.cache import Cache
+from scaseg.data.cache import SHARED_MEMORY, Cache
 from scaseg.data.datasets import (
     CounterBatches,
     EvalSamples,
@@ -39,6 +40,23 @@ class StreamLoader(DataLoader[Any]):
             # torch makes the text of a worker's traceback the message: the error's own message is its end
             _, _, message = str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")
             raise UserError(message.strip()) from None
+        except RuntimeError as error:  # torch's words
+            if any(text in str(error) for text in ("shared memory", "Bus error")):
+                raise UserError(self._no_shared_memory()) from None
+            if "exited unexpectedly" in str(error):
+                raise UserError(
+                    f"a loader process was ended from outside, as the system does where memory runs out: fewer of them,"
+                    f" hardware.num_workers={self.num_workers // 2}, need less"
+                ) from None
+            raise
+
+    def _no_shared_memory(self) -> str:
+        size = shutil.disk_usage(SHARED_MEMORY).total / 2**20 if SHARED_MEMORY.is_dir() else 0
+        return (
+            f"{SHARED_MEMORY} ({size:.0f} MB) is too small for the batches of hardware.num_workers={self.num_workers}"
+            " loader processes: give it more (docker run --shm-size=1g), or load in the training process,"
+            " hardware.num_workers=0"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the step is in the checkpoint."""
