@@ -64,7 +64,8 @@ class Training:
     warmup_ratio: float = 1e-6
     poly_power: float = 1.0
     grad_clip: float | None = None
-    ema_decay: float | None = None
+    ema_decay: float | None = None  # of an average of the weights; null: none
+    ema_warmup: bool = True  # it begins with less decay: see scaseg.training.average
     precision: str = "32-true"
     compile: bool = False
     deterministic: bool = False

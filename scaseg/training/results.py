@@ -18,32 +18,15 @@ PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumen
 
 
 def describe(
-    config: dict[str, Any], model: Segmentor, labels: LabelTable, figures: Scores | None, commit: str | None
+    config: dict[str, Any], model: Segmentor, labels: LabelTable, scores: Scores | None, commit: str | None
 ) -> dict[str, Any]:
     """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
 
-    figures: None for a split without masks. A figure of nothing (no labelled pixel) is None.
-    commit: of the code as it was when the program started, for a checkout may move on meanwhile.
+    scores: None for a split without masks. commit: of the code as it was when the program started, for a checkout may
+    move on meanwhile.
     """
     encoder = sum(p.numel() for p in model.encoder.parameters())
     decoder = sum(p.numel() for p in model.decoder.parameters())
-    if figures is None:
-        scores: dict[str, Any] = dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
-    else:
-        scores = {
-            "mIoU": _number(figures.mean_iou),
-            "pixel_accuracy": _number(figures.pixel_accuracy),
-            "mean_accuracy": _number(figures.mean_accuracy),
-            "per_class": {
-                name: {
-                    "iou": None if i in figures.absent else _number(figures.iou[i]),
-                    "accuracy": None if i in figures.absent else _number(figures.accuracy[i]),
-                    "pixels": figures.pixels[i],
-                }
-                for i, name in enumerate(labels.names)
-            },
-            "absent": [labels.names[i] for i in figures.absent],
-        }
     on_gpu = torch.cuda.is_available()
     return {
         "dataset": config["dataset"]["name"],
@@ -52,7 +35,7 @@ def describe(
         "seed": config["seed"],
         "config": config,
         "protocol": config["protocol"],
-        **scores,
+        **figures(scores, labels),
         "encoder_params": encoder,
         "decoder_params": decoder,
         "params": encoder + decoder,
@@ -61,6 +44,26 @@ def describe(
         "peak_memory_mb": _peak_memory_mb(),
         "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
         "threads": torch.get_num_threads(),
+    }
+
+
+def figures(scores: Scores | None, labels: LabelTable) -> dict[str, Any]:
+    """Figures as result.json has them, in percent; a figure of nothing (no labelled pixel) is None."""
+    if scores is None:
+        return dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
+    return {
+        "mIoU": _number(scores.mean_iou),
+        "pixel_accuracy": _number(scores.pixel_accuracy),
+        "mean_accuracy": _number(scores.mean_accuracy),
+        "per_class": {
+            name: {
+                "iou": None if i in scores.absent else _number(scores.iou[i]),
+                "accuracy": None if i in scores.absent else _number(scores.accuracy[i]),
+                "pixels": scores.pixels[i],
+            }
+            for i, name in enumerate(labels.names)
+        },
+        "absent": [labels.names[i] for i in scores.absent],
     }
 
 

@@ -20,7 +20,7 @@ from scaseg.config import accumulation
 from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
 from scaseg.files import write_json, write_text
-from scaseg.metrics import table
+from scaseg.metrics import Scores, table
 from scaseg.run_store import claimed, reporting
 from scaseg.runs.asked import Asked
 from scaseg.runs.folder import CHECKPOINTS
@@ -28,9 +28,9 @@ from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
-from scaseg.training.journal import Journal, columns
+from scaseg.training.journal import columns
 from scaseg.training.loading import load_checkpoint
-from scaseg.training.results import describe, git_commit
+from scaseg.training.results import describe, figures, git_commit
 from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
@@ -82,22 +82,38 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
         if first:
             csv_log.rewind(start.step)
-        _fit(trainer, task, data, start, watch.journal)
-    result = _result(run, task, trainer, watch, start, seen, commit)
+        _fit(trainer, task, data, start, watch)
+        plain = _plain_scores(trainer, task, data, watch)
+    result = _result(run, task, trainer, watch, plain, seen, commit)
     if first:
         write_json(folder / "result.json", result)
         _print(result, watch, run.val.labels.names, folder)
     return result
 
 
-def _fit(trainer: Trainer, task: SegmentationTask, data: SegmentationData, start: Start, journal: Journal) -> None:
+def _fit(trainer: Trainer, task: SegmentationTask, data: SegmentationData, start: Start, watch: Watchers) -> None:
     if task.config["training"]["max_steps"]:
         trainer.fit(task, data, ckpt_path=start.checkpoint, weights_only=True)
-    if journal.scores is not None:
+    if watch.journal.scores is not None:
         return
     if start.checkpoint is not None:  # of the last step: the average, where there is one, and not what was trained
         task.load_state_dict(load_checkpoint(start.checkpoint, "ckpt_path")["state_dict"])
     trainer.validate(task, data, verbose=False)
+
+
+def _plain_scores(trainer: Trainer, task: SegmentationTask, data: SegmentationData, watch: Watchers) -> Scores | None:
+    """Those of the weights that an average is of; None without one."""
+    if watch.average is None:
+        return None
+    log.info("evaluating the weights beside their average")
+    watch.average.end()
+    of_average, chosen = (watch.journal.scores, watch.journal.matrix), watch.pictures.chosen
+    watch.pictures.chosen = []
+    task.load_state_dict(load_checkpoint(watch.checkpoints.last, "ckpt_path")["current_model_state"])
+    trainer.validate(task, data, verbose=False)
+    plain = watch.journal.scores
+    (watch.journal.scores, watch.journal.matrix), watch.pictures.chosen = of_average, chosen
+    return plain
 
 
 def _say_what_counts(run: Asked) -> int:
@@ -117,7 +133,7 @@ def _result(
     task: SegmentationTask,
     trainer: Trainer,
     watch: Watchers,
-    start: Start,
+    plain: Scores | None,
     seen: int,
     commit: str | None,
 ) -> dict[str, Any]:
@@ -129,6 +145,7 @@ def _result(
         "split": run.config["dataset"]["val_split"],
         "images_trained_on": seen,
         "best": watch.checkpoints.best_result,
+        "plain_weights": None if plain is None else figures(plain, run.val.labels),
         "step": trainer.global_step,
         "world_size": trainer.world_size,
         "wall_time_s": watch.journal.wall_time,
@@ -138,6 +155,8 @@ def _result(
 def _print(result: dict[str, Any], watch: Watchers, names: Sequence[str], folder: Path) -> None:
     assert watch.journal.scores is not None
     print(table(watch.journal.scores, names))
+    if result["plain_weights"] is not None:
+        print(f"without the average: mIoU {result['plain_weights']['mIoU']:.2f}")
     if result["best"]["step"] is not None:
         print(f"best mIoU {result['best']['mIoU']:.2f} at step {result['best']['step']}")
     if watch.pictures.path:

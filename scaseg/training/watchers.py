@@ -30,6 +30,7 @@ class Watchers:
     journal: Journal
     checkpoints: Checkpoints
     pictures: Pictures
+    average: Average | None
 
 
 def watchers(run: Asked, folder: Path) -> Watchers:
@@ -47,13 +48,15 @@ def watchers(run: Asked, folder: Path) -> Watchers:
         Heartbeat(folder, recipe["max_steps"], checkpoints),
         pictures,
     ]
+    average = None
     if recipe["ema_decay"] is not None and recipe["max_steps"]:
-        callbacks.insert(0, Average(decay=recipe["ema_decay"]))
+        average = Average(recipe["ema_decay"], recipe["ema_warmup"])
+        callbacks.insert(0, average)
     if config["logger"]["name"] == "wandb":
         from scaseg.training.wandb_log import WandbMedia
 
         callbacks.append(WandbMedia(labels, pictures, journal))
-    return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures)
+    return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures, average)
 
 
 def val_every(recipe: dict[str, Any]) -> int:

@@ -35,7 +35,17 @@ KEYS = {
         "protocol",
         "mIoU",
     ),
-    *("pixel_accuracy", "mean_accuracy", "per_class", "absent", "best", "step", "encoder_params", "decoder_params"),
+    *(
+        "plain_weights",
+        "pixel_accuracy",
+        "mean_accuracy",
+        "per_class",
+        "absent",
+        "best",
+        "step",
+        "encoder_params",
+        "decoder_params",
+    ),
     *("params", "git_commit", "versions", "wall_time_s", "peak_memory_mb", "device", "threads", "world_size"),
 }
 FIGURES = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "step", "params", "encoder_params")
