@@ -23,6 +23,7 @@ class PredictConfig:
     batch_size: int = 4  # images of one size at once
     max_pixels: int = 2**25  # seen by the model at once, without windows
     device: str = "auto"  # cpu, cuda, cuda:1; auto: cuda where it is
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     threads: int | None = None  # torch's on a CPU; null: torch's choice
 
 
