@@ -44,10 +44,10 @@ def main(cfg: DictConfig) -> None:
     for key in ("batch_size", "max_pixels"):
         if cfg[key] < 1:
             raise UserError(f"{key}={cfg[key]} must be at least 1")
-    inputs, others = find_inputs(cfg.input)
+    found = find_inputs(cfg.input, cfg.output)
     from scaseg.use.run import predict
 
-    outcome = predict(cfg, inputs, others, lambda saved: merge_protocol(saved, cfg.protocol))
+    outcome = predict(cfg, found, lambda saved: merge_protocol(saved, cfg.protocol))
     if outcome.failed:
         sys.exit(1)
 

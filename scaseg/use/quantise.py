@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from scaseg.data.images import read_image
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import labels_at
 from scaseg.use.agreement import Run
 from scaseg.use.model import TrainedModel
 from scaseg.use.onnx_file import AXES
-from scaseg.use.pictures import read_picture
 from scaseg.use.progress import ProgressLine
 
 # Convolutions and matrix products hold nearly all of the work; the rest stays in float32.
@@ -80,7 +80,7 @@ def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[
 
 
 def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
-    image = read_picture(path)
+    image = read_image(str(path))
     height, width = model.seen_size((image.shape[0], image.shape[1]))
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
