@@ -36,6 +36,10 @@ _CONTAINERS = {  # by their brand
 }
 
 
+class TooLargeError(UserError):
+    """An image of more pixels than are read."""
+
+
 def opened(file: Any, where: str, start: bytes) -> Image.Image:
     """A file (path or binary file object) as a Pillow image, its pixels not read yet; start: its first bytes."""
     try:
@@ -90,15 +94,17 @@ def as_rgb(image: Image.Image, where: str) -> Picture:
 
 
 def check_pixels(where: str, size: Size) -> None:
-    """UserError for more pixels than are read."""
+    """Raise TooLargeError for more pixels than are read."""
     if size[0] * size[1] > MOST_PIXELS:
         raise too_large(where, size[0] * size[1], f"{size[1]} x {size[0]} = ")
 
 
-def too_large(where: str, pixels: int | None, sides: str = "") -> UserError:
-    """What to say of an image of too many pixels."""
+def too_large(where: str, pixels: int | None, sides: str = "") -> TooLargeError:
+    """What to say of it."""
     count = "too many" if pixels is None else f"{sides}{pixels / 1e6:.0f} million"
-    return UserError(f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read; cut it into tiles")
+    return TooLargeError(
+        f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read; cut it into tiles"
+    )
 
 
 def damaged(where: str, why: Exception | str) -> UserError:

@@ -74,6 +74,21 @@ def size_and_turn(path: str) -> tuple[Size, int]:
     return (header.size[::-1] if header.turn > 4 else header.size), header.turn
 
 
+def size_of(data: bytes, where: str) -> Size:
+    """The same size of a file's content, however many pixels it has."""
+    header: jpeg.Header | png.Header | None
+    if data.startswith(jpeg.START):
+        header = jpeg.read_header(data)
+    elif data.startswith(png.START):
+        header = png.read_header(lambda start, end: data[start:end])
+    else:
+        with by_pillow.opened(io.BytesIO(data), where, data[:64]) as image:
+            return by_pillow.size_and_turn(image)[0]
+    if header is None:
+        raise damaged(where, "it has no whole headers")
+    return header.size[::-1] if header.turn > 4 else header.size
+
+
 def is_jpeg(path: str) -> bool:
     """Whether a file's content is, so that `read_image` reduces it."""
     try:
