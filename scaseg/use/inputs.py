@@ -77,11 +77,12 @@ def _names(files: Sequence[Path], root: Path) -> list[PurePosixPath]:
     forms = [(_short(_bare(name)), _short(name), _hashed(name)) for name in whole]
     videos = [file.suffix.lower() in VIDEO_SUFFIXES for file in files]
     level = [0] * len(files)
-    while hit := clashes(zip((form[k] for form, k in zip(forms, level, strict=True)), videos, strict=True)):
+    while hit := clashes(
+        zip((form[k] for form, k in zip(forms, level, strict=True)), videos, strict=True), inner=False
+    ):
         least = min(level[i] for i in hit)
         if least == len(forms[0]) - 1:
-            first, second, *_ = sorted(hit)
-            raise UserError(f"results of {files[first]} and {files[second]} would share a name: rename one of them")
+            raise UserError(f"the results of {files[min(hit)]} would take the place of others: rename it")
         level = [k + (i in hit and k == least) for i, k in enumerate(level)]
     return [form[k] for form, k in zip(forms, level, strict=True)]
 

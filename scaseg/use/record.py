@@ -31,10 +31,11 @@ def places(name: PurePosixPath, video: bool) -> dict[str, PurePosixPath]:
     return {kind: PurePosixPath(f"{kind}/{name}{end}") for kind, end in (_VIDEO if video else _IMAGE).items()}
 
 
-def clashes(named: Iterable[tuple[PurePosixPath, bool]]) -> set[int]:
-    """Which of these (name, is a video) have another's name, write its file, or need a folder that is its file.
+def clashes(named: Iterable[tuple[PurePosixPath, bool]], inner: bool = True) -> set[int]:
+    """Which of these (name, is a video) have another's name, write its file, or write what is its folder.
 
     Whatever kinds are written; file systems may not tell capitals from small letters, nor forms of accents apart.
+    inner: also those whose folder it is.
     """
     names = [(_plain(str(name)), tuple((_VIDEO if video else _IMAGE).items())) for name, video in named]
     owners: dict[str, set[int]] = {}
@@ -46,7 +47,8 @@ def clashes(named: Iterable[tuple[PurePosixPath, bool]]) -> set[int]:
         for kind, _ in ends:
             folder = f"{kind}/{name}"
             while (folder := folder.rpartition("/")[0]) != kind:
-                found |= {i, *owners[folder]} if folder in owners else set()
+                if folder in owners:
+                    found |= {*owners[folder], i} if inner else owners[folder]
     return found
 
 

@@ -44,13 +44,13 @@ def named(root: Path, *names: str) -> dict[str, str]:
     ("files", "names"),
     [
         (["a/x.jpg", "a/x.png", "b/x.jpg"], ["a/x.jpg", "a/x.png", "b/x"]),
-        (["clip.mp4", "clip/frame0.jpg"], ["clip.mp4", "clip/frame0.jpg"]),
+        (["clip.mp4", "clip/frame0.jpg"], ["clip.mp4", "clip/frame0"]),
         (["clip.mp4", "clip.jpg"], ["clip.mp4", "clip.jpg"]),
         (["clip.mp4", "clip.avi"], ["clip.mp4", "clip.avi"]),
         (["A.jpg", "a.jpg"], None),
-        (["a.jpg", "a.png/b.jpg"], ["a.jpg", "a.png/b.jpg"]),
+        (["a.jpg", "a.png/b.jpg"], ["a.jpg", "a.png/b"]),
         (["a.jpg", "a.png", "a.jpg.jpg"], None),
-        (["x.mp4", "X/000000.png"], ["x.mp4", "X/000000.png"]),
+        (["x.mp4", "X/000000.png"], ["x.mp4", "X/000000"]),
         (["a.b.jpg", "a.jpg", "a..jpg", "a b .jpg"], ["a.b", "a", "a.", "a b "]),
         (
             ["legend.png", "predictions.jpg", "masks/a.jpg", "overlays/a.jpg"],
