@@ -108,8 +108,6 @@ def read_bytes(path: str) -> bytes:
 
 def _jpeg(data: bytes, header: jpeg.Header, where: str, reduce: int) -> Picture:
     check_pixels(where, header.size)
-    if jpeg.holed(data, header):
-        raise damaged(where, "a run of zeros in its scan")
     with overhearing(_SAID) as said:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED.get(reduce, 0) | _COLOUR)
     if image is None:

@@ -18,6 +18,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1)
 _RUN = bytes(32)  # zeros, of which the shortest codes make more coefficients than a block has
 _WEBCAM = 2  # bytes too many at the end, which are some cameras' habit
+_AHEAD = 8  # bytes that the decoder may have taken of the padding
 
 
 class Header(NamedTuple):
@@ -33,26 +34,26 @@ class Header(NamedTuple):
 def read_header(data: bytes) -> Header | None:
     """The headers up to the first scan; None where there is none."""
     size, bands, turn, sequential = None, 0, 1, False
-    codes: dict[int, int] = {}  # table -> the symbol of its all-zeros code
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        marker = data[at + 1] if at + 1 < len(data) else 0
+    codes: dict[int, int] = {}  # AC table -> the symbol of its all-zeros code
+    at, last = 2, len(data) - 4
+    while at < last and data[at] == 0xFF:
+        marker = data[at + 1]
         if marker == 0xFF:  # fill
             at += 1
             continue
-        start, end = at + 4, at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        start, end = at + 4, at + 2 + (data[at + 2] << 8 | data[at + 3])
         if marker == 0xDA:
-            if size is None:
+            if size is None or end > len(data):
                 return None
             tables = data[start + 2 : start + 1 + 2 * data[start] : 2]  # of each band, DC and AC
             one_scan = sequential and data[start] == bands
             zeros = not one_scan or all(codes.get(table & 15, 0) == 0 for table in tables)
             return Header(size, bands, turn, at, zeros)
-        if marker in _FRAMES and end - start >= 6:
-            size = int.from_bytes(data[start + 1 : start + 3]), int.from_bytes(data[start + 3 : start + 5])
-            bands, sequential = data[start + 5], marker in _SEQUENTIAL
-        elif marker == 0xC4:
+        if marker == 0xC4:
             _shortest(data[start:end], codes)
+        elif marker in _FRAMES and start + 6 <= min(end, len(data)):
+            size = data[start + 1] << 8 | data[start + 2], data[start + 3] << 8 | data[start + 4]
+            bands, sequential = data[start + 5], marker in _SEQUENTIAL
         elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
             turn = orientation(data[start + 6 : end])
         at = end
@@ -64,33 +65,25 @@ def cut_short(data: bytes, header: Header) -> bool:
     return not data.endswith(END) and data.find(END, header.scan) < 0
 
 
-def holed(data: bytes, header: Header) -> bool:
-    """Whether the scan has a run of zeros where no image can give one: what a disk or a transfer left out.
-
-    Decoded they would be one coefficient after the other, where the table's shortest code is not that of a block's
-    end. libjpeg often says nothing of it.
-    """
-    if header.zeros:
-        return False
-    hole, end = data.find(_RUN, header.scan), data.find(END, header.scan)  # behind the end cameras put anything
-    return 0 <= hole < end and data.count(0, hole, end) < end - hole  # up to the end it may be padding: see `damage`
-
-
 def damage(data: bytes, header: Header, warnings: list[str]) -> str | None:
-    """The warning of libjpeg's that means damaged pixels; others are about metadata, or padding before the end."""
-    end = data.find(END, header.scan)
-    padded = False
-    for warning in warnings:
-        if (extra := _EXTRANEOUS.match(warning)) is not None:
-            count = int(extra[1])
-            padded = len(set(data[end - count : end])) == 1
-            if padded or count <= _WEBCAM:
-                continue
-        if _DAMAGE.match(warning):
-            return f"its decoder says: {warning.removeprefix('Corrupt JPEG data: ')}"
-    if not header.zeros and not padded and data.endswith(_RUN, header.scan, end):
+    """What tells of damaged pixels in a file that was decoded; warnings: libjpeg's.
+
+    A run of zeros, which a disk or a transfer leaves for what is lost: where the table's shortest code is not that of
+    a block's end, it would be one coefficient after the other, as no image has them; libjpeg often says nothing of
+    it. Else a warning, but for those of metadata, of padding before the end and of a byte or two there too many.
+    """
+    hole = -1 if header.zeros else data.find(_RUN, header.scan)
+    if not warnings and hole < 0:
+        return None
+    end = data.find(END, header.scan)  # what cameras append behind it may hold anything
+    bad = [warning for warning in warnings if _DAMAGE.match(warning)]
+    extra = next((int(match[1]) for warning in bad if (match := _EXTRANEOUS.match(warning))), 0)
+    padded = extra and len(set(data[end - extra : end])) == 1
+    if 0 <= hole < end and not (padded and hole >= end - extra - _AHEAD):
         return "a run of zeros in its scan"
-    return None
+    if not bad or padded or 0 < extra <= _WEBCAM:
+        return None
+    return f"its decoder says: {bad[0].removeprefix('Corrupt JPEG data: ')}"
 
 
 def _shortest(segment: bytes, codes: dict[int, int]) -> None:
