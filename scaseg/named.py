@@ -15,6 +15,8 @@ from typing import Any
 
 from scaseg.errors import UserError
 
+MODELS = ("scaseg.models.encoders", "scaseg.models.decoders")
+DATASETS = ("scaseg.data",)
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed", default=frozenset())
 
@@ -46,6 +48,13 @@ def targets(config: Any) -> Iterator[str]:
             yield from targets(value)
 
 
+def check_named(config: Any, where: str) -> None:
+    """UserError, naming the file, where a configuration that it holds names a class that is not to be imported."""
+    for target in targets(config):
+        if not _importable(target, (*MODELS, *DATASETS)):
+            raise _refused(where, target)
+
+
 def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: str) -> Any:
     """The class `target`, a subclass of `base`, imported if it is of one of our `rooms` or allowed.
 
@@ -55,14 +64,10 @@ def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: s
     where = f"{key}={target}"
     if not _NAME.fullmatch(target) or "." not in target:
         raise UserError(f"{where} is not the name of a class, such as {rooms[0]}.module.Class")
+    if not _importable(target, rooms):
+        raise _refused(where, target)
     module, _, attribute = target.rpartition(".")
     ours = any(_within(module, room) for room in rooms)
-    if not ours and not any(_within(target, name) for name in _allowed.get()):
-        package = target.partition(".")[0]
-        raise UserError(
-            f"{where} is not one of this package's ({', '.join(rooms)}), and importing it would run its code. If you"
-            f" trust it: allow=[{package}], or scaseg.load(path, allow=('{package}',)) in Python"
-        )
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
@@ -72,6 +77,19 @@ def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: s
     if ours and not any(_within(cls.__module__, room) for room in rooms):
         raise UserError(f"{where} is not defined there but in {cls.__module__}")
     return cls
+
+
+def _importable(target: str, rooms: Sequence[str]) -> bool:
+    module = target.rpartition(".")[0]
+    return any(_within(module, room) for room in rooms) or any(_within(target, name) for name in _allowed.get())
+
+
+def _refused(where: str, target: str) -> UserError:
+    package = target.partition(".")[0]
+    return UserError(
+        f"{where}: {target} is no class of this package's for it, and importing it would run its code. If you trust it:"
+        f" allow=[{package}], or scaseg.load(path, allow=('{package}',)) in Python"
+    )
 
 
 def _within(name: str, package: str) -> bool:

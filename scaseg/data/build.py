@@ -5,14 +5,14 @@ from typing import Any
 
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
-from scaseg.named import named_class
+from scaseg.named import DATASETS, named_class
 
 _NOT_OPTIONS = ("name", "train_split", "val_split", "query_pool")
 
 
 def dataset_class(cfg: Mapping[str, Any]) -> Any:
     """The class that `dataset._target_` names; UserError where there is none, or it is not allowed (scaseg.named)."""
-    kind = named_class(str(cfg["_target_"]), "dataset._target_", ("scaseg.data",), object, "a dataset")
+    kind = named_class(str(cfg["_target_"]), "dataset._target_", DATASETS, object, "a dataset")
     if not callable(getattr(kind, "read", None)):
         raise UserError(f"dataset._target_={cfg['_target_']} is not a dataset: it has no `read`")
     return kind

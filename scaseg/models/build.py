@@ -8,20 +8,19 @@ from torch import nn
 
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD, Segmentor
-from scaseg.named import named_class
+from scaseg.named import MODELS, named_class
 
-ROOMS = ("scaseg.models.encoders", "scaseg.models.decoders")
 NOT_ARGUMENTS = ("name", "weights", "weights_sha256", "mean", "std")
 
 
 def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
-    """Instantiate `cfg["_target_"]`, an nn.Module of ROOMS or one that was allowed, with the other keys and `extra`.
+    """Instantiate `cfg["_target_"]`, an nn.Module of ours or one that was allowed, with the other keys and `extra`.
 
     Keys of NOT_ARGUMENTS and those that start with an underscore are not arguments. Raises UserError where the class
     is not allowed (see scaseg.named), is missing or refuses a value.
     """
     target = str(cfg["_target_"])
-    cls = named_class(target, f"{where}._target_", ROOMS, nn.Module, "an nn.Module")
+    cls = named_class(target, f"{where}._target_", MODELS, nn.Module, "an nn.Module")
     arguments = {k: v for k, v in cfg.items() if k not in NOT_ARGUMENTS and not k.startswith("_")}
     known = inspect.signature(cls).parameters
     if unknown := [key for key in arguments if key not in known]:
