@@ -176,9 +176,11 @@ class FolderDataset:
         self, images: Listing, masks: Listing | None, names: Sequence[str] | None = None, options: bool = False
     ) -> list[Pair]:
         """Pair files by name, see pairing.paired; what is left out of a split that no list chooses is said."""
+        where = f"{self.folder} in {self.root.absolute()}, split {self.split}"
+        found = paired(where, images, masks, names, options)
         if names is None and images.others:
             _left_out(self.split, len(images.others), images.others[0])
-        return paired(f"{self.folder} in {self.root.absolute()}, split {self.split}", images, masks, names, options)
+        return found
 
 
 @cache

@@ -44,7 +44,7 @@ def find_inputs(text: str, output: str | None = None) -> Found:
     input, wherever it lies. Raises UserError where there is none, and where `output` is the folder of inputs itself.
     """
     path = Path(text).expanduser()
-    others = 0
+    earlier, others = Results(), 0
     if path.is_dir():
         if output is not None and Path(output).resolve() == path.resolve():
             raise UserError(
@@ -54,13 +54,12 @@ def find_inputs(text: str, output: str | None = None) -> Found:
         root, called = path, SUFFIXES | VIDEO_SUFFIXES
         below = [Path(file) for file, _ in walk(str(path), deep=True)]
         found = [file for file in below if file.suffix.lower() in called]
-        others = len(below) - len(found)
+        others = sum(file.suffix.lower() not in called and not earlier.holds(file) for file in below)
     elif path.exists():
         root, found = path.parent, [path]
     else:
         found = sorted(file for match in glob.iglob(str(path), recursive=True) if (file := Path(match)).is_file())  # noqa: PTH207 (Path.glob takes no absolute pattern)
         root = _fixed_part(path)
-    earlier = Results()
     kept = [file for file in found if not earlier.holds(file)]
     results = len(found) - len(kept)
     if not kept:

@@ -103,8 +103,8 @@ class Results:
         self._within = cache(self._look)
 
     def holds(self, file: Path) -> bool:
-        """Whether the file lies, links of folders followed, in the results of a folder of predictions."""
-        return self._within(file.parent) or (file.name == LEGEND and self._ours(file.parent.resolve()))
+        """Whether the file lies, links of folders followed, in a folder of predictions, as a result or beside them."""
+        return self._within(file.parent) or (file.name in (LEGEND, RECORD) and self._ours(file.parent.resolve()))
 
     def _look(self, folder: Path) -> bool:
         real = folder.resolve()
