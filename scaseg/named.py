@@ -15,6 +15,7 @@ from typing import Any
 
 from scaseg.errors import UserError
 
+OURS = "scaseg"
 MODELS = ("scaseg.models.encoders", "scaseg.models.decoders")
 DATASETS = ("scaseg.data",)
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -80,14 +81,18 @@ def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: s
 
 
 def _importable(target: str, rooms: Sequence[str]) -> bool:
-    module = target.rpartition(".")[0]
-    return any(_within(module, room) for room in rooms) or any(_within(target, name) for name in _allowed.get())
+    module, package = target.rpartition(".")[0], target.partition(".")[0]
+    if package == OURS:
+        return any(_within(module, room) for room in rooms)
+    return any(_within(target, name) for name in _allowed.get())
 
 
 def _refused(where: str, target: str) -> UserError:
     package = target.partition(".")[0]
+    if package == OURS:
+        return UserError(f"{where}: {target} is no class of ours that a model or a dataset is made of")
     return UserError(
-        f"{where}: {target} is no class of this package's for it, and importing it would run its code. If you trust it:"
+        f"{where}: {target} is no class of this package's, and importing it would run its code. If you trust it:"
         f" allow=[{package}], or scaseg.load(path, allow=('{package}',)) in Python"
     )
 

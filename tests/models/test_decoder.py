@@ -230,7 +230,7 @@ def test_initial_weights_follow_the_spec() -> None:
         ("decoder._target_=scaseg.models.decoders.none.N", r"decoder._target_=scaseg.models.decoders.none.N: no such"),
         (
             "decoder._target_=json.loads",
-            r"decoder._target_=json.loads: json.loads is no class of this package's .*allow=\[json\]",
+            r"decoder._target_=json.loads: json.loads is no class of this package's, .*allow=\[json\]",
         ),
     ],
 )

@@ -87,6 +87,8 @@ def test_what_was_named_is_built(beside: Path) -> None:
         assert dataset_class({"_target_": "evil.Photos"}).__name__ == "Photos"
         with pytest.raises(UserError, match="is not a dataset"):
             dataset_class(config)
+    with allowing(["scaseg"]), pytest.raises(UserError, match="is no class of ours that a model"):
+        build_module({"_target_": "scaseg.losses.SegmentationLoss"}, "decoder")
     for name in ("evi", "evil.Evi", "scaseg"):
         with allowing([name]), pytest.raises(UserError, match=r"allow=\[evil\], or scaseg.load"):
             build_module(config, "decoder", in_channels=(8,), num_classes=2)
