@@ -173,11 +173,15 @@ class FolderDataset:
         )
 
     def match(
-        self, images: Listing, masks: Listing | None, names: Sequence[str] | None = None, options: bool = False
+        self,
+        images: Listing,
+        masks: Listing | None,
+        names: Sequence[str] | None = None,
+        suffixes: tuple[str, str] | None = None,
     ) -> list[Pair]:
         """Pair files by name, see pairing.paired; what is left out of a split that no list chooses is said."""
         where = f"{self.folder} in {self.root.absolute()}, split {self.split}"
-        found = paired(where, images, masks, names, options)
+        found = paired(where, images, masks, names, suffixes)
         if names is None and images.others:
             _left_out(self.split, len(images.others), images.others[0])
         return found

@@ -122,7 +122,7 @@ class ImageFolder(FolderDataset):
             folder = self.subfolder(self.masks, *parts)
             masks = masks_in(folder, self.mask_suffix, True, alone=not _same(place, folder), but=place)
             if self.split != "test" or any(name in masks.files for name in (names or masks.files)):
-                return self.match(images, masks, names, options=True)
+                return self.match(images, masks, names, (self.image_suffix, self.mask_suffix))
         self._with_masks = False
         return self.match(images, None, names)
 

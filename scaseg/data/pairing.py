@@ -43,11 +43,15 @@ def listed(path: Path, known: Collection[str], image_suffix: str = "", mask_suff
 
 
 def paired(
-    where: str, found: Listing, masks: Listing | None, names: Sequence[str] | None = None, options: bool = False
+    where: str,
+    found: Listing,
+    masks: Listing | None,
+    names: Sequence[str] | None = None,
+    suffixes: tuple[str, str] | None = None,
 ) -> list[Pair]:
     """Images and masks of one name: of those listed, else of all. UserError for what is missing or left over.
 
-    where: dataset and split, for messages. options: whether suffixes can be given, which are then worked out.
+    where: dataset and split, for messages. suffixes: those that were given; None: where none can be.
     """
     every = found.files.keys() | (masks.files.keys() if masks else ())
     wanted = sorted(every) if names is None else names
@@ -56,31 +60,35 @@ def paired(
         if missing:
             what = f"{where}: no {kind} for {missing[0]}"
             what += f" and {len(missing) - 1} more of {len(wanted)}" if len(missing) > 1 else ""
-            raise UserError(what + _mend(kind, missing, found, masks, names is not None, options))
+            raise UserError(what + _mend(kind, missing, found, masks, names is not None, suffixes))
     return [Pair(name, found.files[name], None if masks is None else masks.files[name]) for name in wanted]
 
 
 def masks_among(names: Collection[str]) -> str | None:
-    """The suffix by which masks among images are told from them, where half of the names are others with it."""
+    """The suffix by which masks among images are told from them, where a third of the names are others with it."""
     suffixes = Counter(
         name[at:] for name in names for at in _beginnings(name) if name[:at] in names and 0 < at < len(name)
     )
     suffix, count = next(iter(suffixes.most_common(1)), ("", 0))
-    return suffix if 2 * count >= len(names) / 2 else None
+    return suffix if suffix and 3 * count >= len(names) else None
 
 
 def _mend(
-    kind: str, missing: Sequence[str], found: Listing, masks: Listing | None, by_list: bool, options: bool
+    kind: str,
+    missing: Sequence[str],
+    found: Listing,
+    masks: Listing | None,
+    by_list: bool,
+    suffixes: tuple[str, str] | None,
 ) -> str:
     there = found if kind == "image" else masks or found
     unread = next((path for path in there.others if normal(Path(path).stem) == missing[0].rpartition("/")[2]), None)
     if unread:
         return f", though {unread} is there: {_UNREAD[kind]}"
-    if options and masks is not None and (suffixes := _suffixes(found.files, masks.files)):
-        kinds = Counter(split_suffix(path)[1] for path in masks.files.values())
-        image, mask = suffixes[0], suffixes[1] + kinds.most_common(1)[0][0]
+    if suffixes and masks is not None and (ends := _suffixes(found, masks, suffixes)):
+        image, mask = ends
         given = f"dataset.image_suffix={image} " if image else ""
-        return f". The images are called NAME{image or ''}, the masks NAME{mask}: {given}dataset.mask_suffix={mask}"
+        return f". The images are called NAME{image}, the masks NAME{mask}: {given}dataset.mask_suffix={mask}"
     return (
         f". Put the {kind} there, or take the name out"
         + (" of the list." if by_list else ": delete the file without a partner.")
@@ -88,20 +96,30 @@ def _mend(
     )
 
 
-def _suffixes(found: Collection[str], masks: Collection[str]) -> tuple[str, str] | None:
+def _suffixes(found: Listing, masks: Listing, given: tuple[str, str]) -> tuple[str, str] | None:
     """What follows the common name of an image and of its mask, where no two are called alike but for that."""
-    if not found or not masks or set(found) & set(masks):
+    if found.files.keys() & masks.files.keys():
         return None
-    for image in _endings(found):
-        for mask in _endings(masks):
-            bare = {name[: len(name) - len(image)] for name in found}
-            if bare & {name[: len(name) - len(mask)] for name in masks} and "" not in bare:
-                return image, mask
+    shown, drawn = _stems(found, given[0]), _stems(masks, split_suffix(given[1])[0])
+    kinds = Counter(split_suffix(path)[1] for path in masks.files.values() or masks.others)
+    for image in _endings(shown):
+        for mask in _endings(drawn):
+            bare = {name[: len(name) - len(image)] for name in shown}
+            if bare & {name[: len(name) - len(mask)] for name in drawn} and "" not in bare:
+                return image, mask + kinds.most_common(1)[0][0]
     return None
+
+
+def _stems(listing: Listing, ending: str) -> list[str]:
+    """Names with the ending that was looked for; where none has it, of what is there."""
+    others = [path for path in listing.others if _bare(path) != path]
+    return [name + ending for name in listing.files] or [normal(Path(path).stem) for path in others]
 
 
 def _endings(names: Collection[str]) -> list[str]:
     """Nothing, and what all names end with, from a place where a suffix may begin; the shortest first."""
+    if not names:
+        return []
     one, other = (edge(name[::-1] for name in names) for edge in (min, max))  # what these share, all do
     length = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     common = one[:length][::-1]

@@ -33,7 +33,7 @@ def folder(root, images, masks, **options):
         image(root / name)
     for name in masks:
         image(root / name, "L")
-    return lambda split="all": ImageFolder(root, split, classes=["a", "b", "c"], **options)
+    return lambda split="all", **more: ImageFolder(root, split, classes=["a", "b", "c"], **options, **more)
 
 
 def names(source):
@@ -94,6 +94,9 @@ def test_common_suffixes_are_worked_out(images, masks, said, tmp_path):
     make = folder(tmp_path, [f"images/{n}" for n in images], [f"masks/{n}" for n in masks])
     with says("no image for", said):
         make()
+    for wrong in ({"mask_suffix": "_wrong.png"}, {"image_suffix": "_wrong"}):
+        with says("", said if "dataset" in said else "no "):
+            make(**wrong)
     options = dict(one.split("=") for one in said.replace("dataset.", "").strip(": ").split() if "=" in one)
     if options:
         source = ImageFolder(tmp_path, "all", classes=["a", "b", "c"], **options)
