@@ -101,7 +101,8 @@ def walk(folder: str, deep: bool, passed: tuple[str, ...] = (), within: str = ""
         if _left_out(one.name):
             continue
         if not one.is_dir():
-            yield one.path, within + one.name
+            if one.is_file() or one.is_symlink():  # one that leads nowhere is named by who reads it; no pipes
+                yield one.path, within + one.name
         elif not deep:
             yield f"{one.path}/", f"{within}{one.name}/"
         elif os.path.realpath(one.path) not in passed:

@@ -13,7 +13,9 @@ from scaseg.data.listing import walk
 from scaseg.errors import UserError
 from scaseg.use.record import Results, clashes
 
-VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp"))
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".mts", ".m2ts")
+)
 LONGEST = 180  # bytes of a name: what is added to it must fit into a file's
 
 

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -54,8 +55,10 @@ def clashes(named: Iterable[tuple[PurePosixPath, bool]], inner: bool = True) -> 
 
 def origin(one: Named) -> dict[str, Any]:
     """What tells a file that has not changed from one that has."""
-    stat = one.path.stat()
-    found = {"input": str(one.path.absolute()), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+    found: dict[str, Any] = {"input": str(one.path.absolute())}
+    with suppress(OSError):  # who reads it says that it is gone
+        stat = one.path.stat()
+        found |= {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
     return {**found, "video": True} if one.is_video else found
 
 

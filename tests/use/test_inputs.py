@@ -208,12 +208,17 @@ def test_a_users_own_predictions_json_is_no_record(photo: Picture, tmp_path: Pat
         assert len(find_inputs(str(pi)).inputs) == 3
 
 
-def test_linked_folders_are_read_and_loops_end(photo: Picture, tmp_path: Path) -> None:
+def test_linked_folders_are_read_and_loops_end(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
     photos(tmp_path / "disk", photo, "a.png")
     (tmp_path / "pi").mkdir()
     (tmp_path / "pi/more").symlink_to(tmp_path / "disk")
     (tmp_path / "disk/loop").symlink_to(tmp_path / "pi")
+    os.mkfifo(tmp_path / "pi/pipe.png")
     assert [str(one.name) for one in find_inputs(str(tmp_path / "pi")).inputs] == ["more/a"]
+    (tmp_path / "pi/gone.png").symlink_to(tmp_path / "gone.png")
+    assert call(model, tmp_path / "pi", tmp_path / "out").failed == [
+        (str(tmp_path / "pi/gone.png"), "cannot be read (No such file or directory)")
+    ]
     (tmp_path / "pi/shut").mkdir(0o000)
     if os.geteuid():  # root reads all
         with pytest.raises(UserError, match="shut: cannot be read"):
