@@ -21,9 +21,19 @@ _YOLO = {"names", "nc", "path", "train", "val", "test", "download"}  # keys of i
 def read_classes(path: Path) -> Any:
     """What a YAML file lists, every scalar as text: YAML's own rules make False of `no` and numbers of dates."""
     try:
-        return yaml.load(read_text(path), yaml.BaseLoader)
+        return yaml.load(read_text(path), _AsTyped)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML that can be read: {' '.join(str(error).split())}") from error
+
+
+class _AsTyped(yaml.BaseLoader):  # type: ignore[misc]
+    """Scalars as text, and no key twice, of which YAML's own reader keeps the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice} comes twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def class_table(classes: Any, ignore_ids: Sequence[int], where: str) -> LabelTable:

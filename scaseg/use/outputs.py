@@ -30,7 +30,7 @@ class Outputs:
     """Where the results of each input go.
 
     of: what they depend on. made: by their names, what they were made from (see record.origin), with `damage` where
-    that was a video which could not be read to its end.
+    that was a video which could not be read to its end. planned: what will be.
     """
 
     folder: Path
@@ -38,6 +38,7 @@ class Outputs:
     labels: LabelTable
     of: dict[str, Any] = field(default_factory=dict)
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    planned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def files(self, one: Named) -> dict[str, Path]:
         """The paths of an input's results, by kind."""
@@ -65,7 +66,7 @@ class Outputs:
         """Note an input as done. Of damage, before its results get their names: the record goes first then."""
         self.made[str(one.name)] = origin(one) if damage is None else {**origin(one), "damage": damage}
         if damage is not None and self.of:
-            self._write_record({"status": "running"}, self.made)
+            self._write_record({"status": "running"}, {**self.planned, **self.made})
 
     @contextmanager
     def beside(self) -> Iterator[Path]:
@@ -89,15 +90,18 @@ class Outputs:
             if self.folder.is_dir() and any(self.folder.iterdir()):
                 self._go_on(inputs, overwrite)
             self.folder.mkdir(parents=True, exist_ok=True)
-            planned = {str(one.name): origin(one) for one in inputs if str(one.name) not in self.made}
-            self._write_record({"status": "running"}, {**self.made, **planned})
+            self.planned = {str(one.name): origin(one) for one in inputs}
+            self._write_record({"status": "running"}, {**self.planned, **self.made})
             draw.write_png(self.folder / LEGEND, draw.legend(self.labels, 480))
         except OSError as error:
             raise UserError(f"output={self.folder} cannot be written: {error.strerror}") from error
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """Write the record with classes, colours and what came of it."""
-        self._write_record(outcome, self.made)
+        try:
+            self._write_record(outcome, self.made)
+        except OSError as error:
+            raise UserError(f"{self.folder / RECORD} cannot be written: {error.strerror}") from error
 
     def _go_on(self, inputs: Sequence[Named], overwrite: bool) -> None:
         before = read_record(self.folder)
@@ -117,7 +121,9 @@ class Outputs:
         check_names(known, inputs, self.folder, overwrite)
         self.made = dict(known) if before["of"] == self.of else {}
         stale = [one for one in inputs if overwrite or not self.kept(one)]
-        for path in (path for one in stale if str(one.name) not in known for path in self.files(one).values()):
+        strange = [one for one in stale if known.get(str(one.name), {}).get("video", False) != one.is_video]
+        strange += [one for one in stale if str(one.name) not in known]
+        for path in (path for one in strange for path in self.files(one).values()):
             if path.is_dir() or (path.exists() and not overwrite):
                 raise UserError(
                     f"{path} is there, and {RECORD} beside it does not say what it was made from; name another folder"

@@ -178,6 +178,34 @@ def test_a_call_that_was_cut_off_is_not_taken_for_done(
     assert call(model, one, out, overwrite=True).done == ["x", "y"]
 
 
+def test_a_call_that_is_cut_off_after_a_damaged_video(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
+    for name in ("a.avi", "b.avi"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        film(tmp_path / "in" / name, photo)
+    inputs = find_inputs(str(tmp_path / "in")).inputs
+    outputs = Outputs(tmp_path / "out", KINDS, model.labels, {"model": "one"})
+    outputs.begin(inputs, overwrite=False)
+    outputs.note(inputs[0], "damaged")
+    outputs.note(inputs[1])
+    for one in inputs:
+        for path in outputs.files(one).values():
+            path.mkdir(parents=True)
+    outcome = call(model, tmp_path / "in", tmp_path / "out")  # killed before the record was finished
+    assert outcome.kept == ["b"] and outcome.failed == [(str(inputs[0].path), "damaged before")]
+
+
+def test_a_folder_in_the_way_is_not_removed(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
+    """That of a name which was another kind's before."""
+    out = tmp_path / "out"
+    call(model, photos(tmp_path / "one", photo, "x.png"), out)
+    photos(out, photo, "masks/x/mine.png")
+    (tmp_path / "two").mkdir()
+    film(tmp_path / "two/x.avi", photo)
+    with pytest.raises(UserError, match=r"masks/x is there"):
+        call(model, tmp_path / "two", out, overwrite=True)
+    assert (out / "masks/x/mine.png").exists()
+
+
 def test_results_are_no_inputs(
     model: TrainedModel, photo: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
