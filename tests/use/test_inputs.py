@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import scaseg
 from scaseg.errors import UserError
 from scaseg.use.inputs import find_inputs
 from scaseg.use.model import TrainedModel
@@ -23,9 +22,9 @@ from tests.use.test_video import call, film
 Picture = np.ndarray[Any, Any]
 
 
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> TrainedModel:
-    return scaseg.load(checkpoint)
+@pytest.fixture
+def model(small: TrainedModel) -> TrainedModel:
+    return small
 
 
 def touch(root: Path, *names: str) -> Path:

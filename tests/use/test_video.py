@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-import scaseg
 from scaseg.data.masks import read_mask
 from scaseg.use.folder import Outcome, predict_all
 from scaseg.use.inputs import find_inputs
@@ -22,9 +21,9 @@ Picture = np.ndarray[Any, Any]
 FRAMES = 7
 
 
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> TrainedModel:
-    return scaseg.load(checkpoint)
+@pytest.fixture
+def model(small: TrainedModel) -> TrainedModel:
+    return small
 
 
 def film(path: Path, photo: Picture, codec: str = "MJPG", count: int = FRAMES) -> Path:
