@@ -3,13 +3,14 @@
 import io
 import re
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from scaseg.data.orientation import TAG
+from scaseg.data.orientation import TAG, upright
 from scaseg.data.overheard import overhearing
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
@@ -18,7 +19,7 @@ Picture = npt.NDArray[np.uint8]
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000")  # PostScript would run a program
 MOST_PIXELS = 2 * 89_478_485  # of one image, Pillow's own bound: a small file may claim to be huge
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_LIBTIFF = re.compile(r"(\w+Decode\w*|JPEGLib|TIFF\w+|tempfile\.tif|Fax\w+): |More samples per pixel")
+LIBTIFF = re.compile(r"(_?[A-Z]\w+|tempfile\.tif): |More samples per pixel")  # its functions' names begin its lines
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _ASSOCIATED = {"La": "LA", "RGBa": "RGBA"}  # alpha multiplied in
 _ERRORS = (OSError, ValueError, SyntaxError, TypeError, EOFError, OverflowError, KeyError, IndexError)
@@ -43,7 +44,7 @@ class TooLargeError(UserError):
 def opened(file: Any, where: str, start: bytes) -> Image.Image:
     """A file (path or binary file object) as a Pillow image, its pixels not read yet; start: its first bytes."""
     try:
-        with warnings.catch_warnings(), overhearing(_LIBTIFF):
+        with warnings.catch_warnings(), overhearing(LIBTIFF):
             warnings.simplefilter("ignore")  # of size, and of harmless metadata
             image = Image.open(file, formats=KINDS)
     except UnidentifiedImageError as error:
@@ -59,38 +60,45 @@ def opened(file: Any, where: str, start: bytes) -> Image.Image:
 
 def size_and_turn(image: Image.Image) -> tuple[Size, int]:
     """(H, W) upright, and the EXIF orientation, of an opened image whose pixels have not been read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        turn = image.getexif().get(TAG, 1)
+    turn = _turn(image)
     width, height = image.size
     if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose `size` some versions of Pillow turn
         width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
-    return ((width, height) if turn in (5, 6, 7, 8) else (height, width)), turn if turn in range(1, 9) else 1
+    return ((width, height) if turn > 4 else (height, width)), turn
 
 
 def as_rgb(image: Image.Image, where: str) -> Picture:
     """Read the pixels: upright, 8 bits. UserError where they are damaged, or are no picture's."""
-    unclear = _unclear(image.tag_v2) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
-    inverted = unclear is None and image.mode in _SIXTEEN_BITS and getattr(image, "tag_v2", {}).get(262) == 0
     try:
-        if unclear is None:
-            with warnings.catch_warnings(), overhearing(_LIBTIFF):
-                warnings.simplefilter("ignore")
-                turned = ImageOps.exif_transpose(image)
-                unclear = _unclear_numbers(turned)
+        with warnings.catch_warnings(), overhearing(LIBTIFF):
+            warnings.simplefilter("ignore")
+            tags = getattr(image, "tag_v2", {})
+            unclear, inverted = _unclear(tags) if tags else None, tags.get(262) == 0
+            if unclear is None:
+                image.load()
+                unclear = _unclear_numbers(image)
     except _ERRORS as error:
         raise damaged(where, error) from error
     if unclear is not None:
         raise UserError(f"{where}: {unclear}; save it as RGB or grey of 8 bits")
-    if turned.mode in (*_SIXTEEN_BITS, "I"):
-        grey = (np.asarray(turned).astype(np.int64) >> 8).astype(np.uint8)  # Pillow's own conversion would clip
-        return np.repeat((255 - grey if inverted else grey)[..., None], 3, axis=2)
-    if turned.mode in _ASSOCIATED:
-        turned = turned.convert(_ASSOCIATED[turned.mode])
+    turn = _turn(image)  # 1 of a TIFF that Pillow has turned in loading it
+    if image.mode in (*_SIXTEEN_BITS, "I"):
+        grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)  # Pillow's own conversion would clip
+        return upright(np.repeat((255 - grey if inverted else grey)[..., None], 3, axis=2), turn)
     try:
-        return np.asarray(turned.convert("RGB"))
+        plain = image.convert(_ASSOCIATED[image.mode]) if image.mode in _ASSOCIATED else image
+        return upright(np.array(plain.convert("RGB")), turn)  # asarray would be read-only
     except ValueError as error:
-        raise UserError(f"{where}: Pillow cannot make RGB of its mode {turned.mode}; save it as RGB") from error
+        raise UserError(f"{where}: Pillow cannot make RGB of its mode {image.mode}; save it as RGB") from error
+
+
+def _turn(image: Image.Image) -> int:
+    """EXIF orientation; 1 where it says nothing or is damaged, as pixels are none the worse for that."""
+    with warnings.catch_warnings(), suppress(*_ERRORS):
+        warnings.simplefilter("ignore")
+        found = image.getexif().get(TAG, 1)
+        return int(found) if found in range(1, 9) else 1
+    return 1
 
 
 def check_pixels(where: str, size: Size) -> None:
@@ -117,26 +125,24 @@ def _what_else(file: Any, start: bytes) -> str:
     if not start:
         return "an empty file"
     if start[:4] in _TIFF:
-        return f"{_unclear(_tags(file)) or 'a TIFF that Pillow does not read'}; save it as RGB or grey of 8 bits"
+        return f"{_unclear_file(file) or 'a TIFF that Pillow does not read'}; save it as RGB or grey of 8 bits"
     other = next((name for prefix, name in _OTHERS.items() if start.startswith(prefix)), None)
     if start[4:8] == b"ftyp":
         other = _CONTAINERS.get(start[8:12], "a video")
     return "not an image that is read here" + (f" ({other})" if other else f" ({', '.join(KINDS)} are)")
 
 
-def _tags(file: Any) -> Any:
-    """A TIFF's first directory, where Pillow does not take the image."""
+def _unclear_file(file: Any) -> str | None:
+    """The reason of a TIFF that Pillow does not take, from its first directory."""
     data = file.getvalue() if isinstance(file, io.BytesIO) else file.read_bytes()
     directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2:3] in b"+" or data[3:4] in b"+" else 8])
     stream = io.BytesIO(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(*_ERRORS):
             stream.seek(directory.next)
             directory.load(stream)
-    except _ERRORS:
-        pass
-    return directory
+        return _unclear(directory)
 
 
 def _unclear(tags: Any) -> str | None:

@@ -25,6 +25,7 @@ SUFFIXES = frozenset(
 _REDUCED = {2: 16, 4: 32, 8: 64}  # cv2's IMREAD_REDUCED_GRAYSCALE_n, with the RGB flag: colour
 _COLOUR = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _SAID = re.compile(rf"{jpeg.WARNINGS.pattern}|libpng|\[ ?(ERROR|WARN|INFO):")
+_LONGEST = 2**20  # pixels of a side, of which OpenCV takes no more
 _HEAD = 2**16  # bytes, in which most files have their headers
 
 
@@ -46,7 +47,11 @@ def decode(data: bytes, where: str, reduce: int = 1) -> tuple[Picture, int]:
         if header.bands != 4:
             return _jpeg(data, header, where, reduce), header.turn
     elif data.startswith(png.START):
-        return _png(data, where)
+        form = png.read_header(lambda start, end: data[start:end])
+        if form is None:
+            raise damaged(where, "it does not end as a PNG does")
+        if max(form.size) <= _LONGEST:
+            return _png(data, form, where), form.turn
     with by_pillow.opened(io.BytesIO(data), where, data[:64]) as image:
         _, turn = by_pillow.size_and_turn(image)
         return by_pillow.as_rgb(image, where), turn
@@ -117,16 +122,13 @@ def _jpeg(data: bytes, header: jpeg.Header, where: str, reduce: int) -> Picture:
     return upright(image.astype(np.uint8, copy=False), header.turn)
 
 
-def _png(data: bytes, where: str) -> tuple[Picture, int]:
-    header = png.read_header(lambda start, end: data[start:end])
-    if header is None:
-        raise damaged(where, "it does not end as a PNG does")
+def _png(data: bytes, header: png.Header, where: str) -> Picture:
     check_pixels(where, header.size)
     with overhearing(_SAID):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _COLOUR)
     if image is None:
         raise damaged(where, "it cannot be decoded")
-    return upright(image.astype(np.uint8, copy=False), header.turn), header.turn
+    return upright(image.astype(np.uint8, copy=False), header.turn)
 
 
 def _no_file(path: str, error: OSError) -> UserError:

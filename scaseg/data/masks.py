@@ -12,6 +12,7 @@ from scaseg.data.by_pillow import check_pixels, damaged
 from scaseg.data.images import read_bytes
 from scaseg.data.labels import Mask
 from scaseg.data.orientation import upright
+from scaseg.data.overheard import overhearing
 from scaseg.errors import UserError
 
 SUFFIXES = (".png", ".bmp", ".dib", ".tif", ".tiff", ".pgm", ".pbm")
@@ -59,7 +60,8 @@ def _png(data: bytes, path: str) -> tuple[Mask, int]:
 
 
 def _other(data: bytes, path: str) -> tuple[Mask, int]:
-    with by_pillow.opened(io.BytesIO(data), path, data[:64]) as image:
+    with by_pillow.opened(io.BytesIO(data), path, data[:64]) as image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         kind, tags = image.format or "file", getattr(image, "tag_v2", {})
         if kind in _KINDS:
             raise _no_ids(path, _KINDS[kind])
@@ -71,8 +73,7 @@ def _other(data: bytes, path: str) -> tuple[Mask, int]:
             raise _no_ids(path, "TIFF of signed numbers, or of white first")
         _, turn = by_pillow.size_and_turn(image)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with overhearing(by_pillow.LIBTIFF):
                 mask = np.asarray(image, np.uint8)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise damaged(path, error) from error

@@ -1,5 +1,6 @@
 """Images by what they hold, whatever they are called; upright by EXIF; and what can be told of damage."""
 
+import contextlib
 import io
 import os
 import re
@@ -140,6 +141,18 @@ def test_content_decides_and_not_the_name(form, suffix, tmp_path):
     with Image.open(path) as image:
         shown = np.asarray(image.convert("RGB"))
     assert np.abs(read_image(path).astype(int) - shown).max() <= (3 if form == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_kind_is_trained_on_and_evaluated(form, tmp_path):
+    picture, ids = scene()
+    stored(tmp_path / "images/a.jpg", encoded(picture, form))
+    stored(tmp_path / "masks/a.png", encoded(ids, "BMP"))
+    source = ImageFolder(tmp_path, "all", classes=["a", "b", "c"])
+    recipe = {"resize_box": None, "scale": [0.5, 2.0], "crop_size": [32, 32], "photometric": True}
+    assert TrainSamples(source, recipe, 0)[0]["image"].shape == (32, 32, 3)
+    item = EvalSamples(source, {"box": None})[0]
+    assert (item["mask"].numpy() == ids).all() and (item["image"].numpy() == read_image(source.pairs[0].image)).all()
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
@@ -329,6 +342,28 @@ def test_too_many_pixels(tmp_path):
         for read in (read_image, size_and_turn):
             with says(path, "900 million pixels", f"at most {MOST_PIXELS // 10**6} million"):
                 read(path)
+
+
+def test_a_side_of_more_than_a_million_pixels(tmp_path):
+    line = np.zeros((1, 1_100_000, 3), np.uint8)
+    line[0, -1] = 1, 2, 3
+    assert (read_image(stored(tmp_path / "a.png", encoded(line, "PNG"))) == line).all()
+
+
+def test_spoiled_files_are_read_or_refused_and_nothing_else(tmp_path, capfd):
+    """Bytes changed anywhere: no other error, no warning, no line of a library's."""
+    rng, picture = np.random.default_rng(1), scene()[0]
+    wholes = [encoded(picture, form, 6 if form in ("JPEG", "PNG", "WEBP") else None) for form in FORMS]
+    wholes += [encoded(picture, "TIFF", compression=name) for name in ("tiff_lzw", "jpeg", "tiff_adobe_deflate")]
+    for whole in wholes * 12:
+        data = bytearray(whole)
+        for at in rng.integers(0, min(len(data), 400 if rng.random() < 0.7 else len(data)), rng.integers(1, 6)):
+            data[at] = rng.integers(256)
+        path = stored(tmp_path / "a.img", bytes(data))
+        for read in (read_image, size_and_turn, read_mask):
+            with contextlib.suppress(UserError):
+                read(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_only_theirs_is_overheard(capfd):
