@@ -4,6 +4,7 @@ model = scaseg.load("runs/NAME/checkpoints/best.ckpt")
 labels = model.predict("street.jpg")  # (H, W), class numbers of model.classes
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(path: str | Path, device: str = "cpu") -> "TrainedModel":
+def load(path: str | Path, device: str = "cpu", allow: Iterable[str] = ()) -> "TrainedModel":
     """A trained model from a checkpoint (.ckpt), a run's folder, or a folder that `save_pretrained` wrote.
 
+    allow: packages outside scaseg, whose classes the model may be made of; only what is named here is imported.
     Raises scaseg.errors.UserError where the path is none of these. Reads no dataset and no network.
     """
+    from scaseg.named import allowing
     from scaseg.use.model import load_model
 
-    return load_model(Path(path), device)
+    with allowing(allow):
+        return load_model(Path(path), device)
 
 
 def save_pretrained(model: "TrainedModel | str | Path", folder: str | Path) -> Path:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
+from typing import Any, cast
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.config import CONF_DIR
 from scaseg.errors import UserError
+from scaseg.named import allowing, targets
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -24,7 +26,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 missing = OmegaConf.missing_keys(cfg)
                 if missing:
                     raise UserError(f"{', '.join(sorted(missing))} must be given: {sorted(missing)[0]}=...")
-                function(cfg)
+                typed = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=False))
+                with allowing((*targets(typed), *typed.get("allow", ()))):  # what the user has named
+                    function(cfg)
             except UserError as error:
                 print(f"error: {error}", file=sys.stderr)
                 sys.exit(error.exit_status)

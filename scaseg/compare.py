@@ -44,6 +44,7 @@ class CompareConfig:
     pictures: int = 6  # images on which the models differ most
     images: list[str] = field(default_factory=list)  # these in their place, by name
     output: str | None = None  # a folder; null: under comparisons
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=Hardware)
 
 

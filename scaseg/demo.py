@@ -1,6 +1,6 @@
 """python -m scaseg.demo: a web page on this machine where one drops an image and sees its masks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -18,6 +18,7 @@ class DemoConfig:
     max_mb: int = 20  # of an uploaded file
     max_megapixels: int = 16  # of an uploaded image
     device: str = "auto"
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     threads: int | None = None
 
 

@@ -24,6 +24,7 @@ class ExportConfig:
     calibration_images: int = 64  # evenly spaced among them
     sizes: list[list[int]] = field(default_factory=lambda: [[97, 131], [256, 320], [360, 480], [1024, 2048]])
     overwrite: bool = False
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     threads: int | None = None
 
 

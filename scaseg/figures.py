@@ -32,6 +32,7 @@ class FiguresConfig:
     pictures: int = 4  # figure 8: how many
     stage: int = 1  # figure 7: whose map
     output: str = "figure.png"
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=Hardware)
 
 

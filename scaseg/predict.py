@@ -23,6 +23,7 @@ class PredictConfig:
     batch_size: int = 4  # images of one size at once
     max_pixels: int = 2**25  # seen by the model at once, without windows
     device: str = "auto"  # cpu, cuda, cuda:1; auto: cuda where it is
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     threads: int | None = None  # torch's on a CPU; null: torch's choice
 
 
@@ -43,10 +44,10 @@ def main(cfg: DictConfig) -> None:
     for key in ("batch_size", "max_pixels"):
         if cfg[key] < 1:
             raise UserError(f"{key}={cfg[key]} must be at least 1")
-    inputs, others = find_inputs(cfg.input)
+    found = find_inputs(cfg.input, cfg.output)
     from scaseg.use.run import predict
 
-    outcome = predict(cfg, inputs, others, lambda saved: merge_protocol(saved, cfg.protocol))
+    outcome = predict(cfg, found, lambda saved: merge_protocol(saved, cfg.protocol))
     if outcome.failed:
         sys.exit(1)
 

@@ -1,6 +1,5 @@
 """python -m scaseg.prepare: from official archives to a verified dataset."""
 
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from omegaconf import DictConfig
 
 from scaseg.commands import command
 from scaseg.config import plain
+from scaseg.files import write_json
 from scaseg.schema import DataConfig
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
 
 def prepare(cfg: DictConfig) -> dict[str, Any]:
     """Unpack, verify, print; the figures also go into `scaseg_prepared.json` in the dataset's folder."""
-    from scaseg.data.build import dataset_class
+    from scaseg.data.build import dataset_class, labels_of
     from scaseg.data.prepare import unpack_all, verify_all
     from scaseg.errors import UserError
 
@@ -49,9 +49,9 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
         raise UserError(f"{folder.absolute()} is not there: name data_dir, or archives with the downloads")
     workers = (os.cpu_count() or 1) if cfg.workers is None else cfg.workers
     found, odd = verify_all(dataset, folder, cfg.subset, workers, progress)
-    names = _names(dataset, folder)
+    names = labels_of(dataset, str(folder)).names
     print(_table(found, names, dict(kind.counts)))
-    for line in odd:
+    for line in (*odd, *(line for part in found if part.survey for line in part.survey.sentences())):
         print(line)
     content = {
         part.split: {"pairs": part.pairs}
@@ -66,9 +66,10 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
         for part in found
     }
     report = folder / "scaseg_prepared.json"
-    beside = report.with_name(report.name + ".part")
-    beside.write_text(json.dumps(content, indent=2) + "\n")
-    beside.replace(report)
+    try:
+        write_json(report, content)
+    except OSError as error:
+        raise UserError(f"{report} cannot be written: {error.strerror}; the data are sound") from error
     print(f"figures: {report}")
     return content
 
@@ -87,12 +88,6 @@ def progress(title: str) -> Callable[[int, int], None]:
             print(f"{title}: {100 * done / total:.0f} %, {left} left", end=end, file=sys.stderr, flush=True)
 
     return report
-
-
-def _names(dataset: dict[str, Any], folder: Path) -> tuple[str, ...]:
-    from scaseg.data.build import labels_of
-
-    return labels_of(dataset, str(folder)).names
 
 
 def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:

@@ -147,4 +147,5 @@ class EvaluateConfig:
     protocol: dict[str, Any] = field(default_factory=dict)
     pictures: int = 6
     output: str | None = None
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=lambda: Hardware(eval_batch_size=None))  # null: the run's own

@@ -103,12 +103,12 @@ def wrong_size(root: Path) -> str:
 def truncated(root: Path) -> str:
     file = root / "train/c.jpg"
     file.write_bytes(file.read_bytes()[:-100])
-    return f"error: {file} is corrupt"
+    return f"error: {file}: damaged or cut short"
 
 
 def colours_as_mask(root: Path) -> str:
     cv2.imwrite(str(root / "trainannot/d.png"), np.zeros((40, 64, 3), np.uint8))
-    return f"error: {root}/trainannot/d.png is a RGB PNG"
+    return f"error: {root}/trainannot/d.png is an RGB PNG"
 
 
 def empty_split(root: Path) -> str:

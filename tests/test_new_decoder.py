@@ -70,9 +70,16 @@ def test_it_is_trained_compared_and_in_tables(folder: Path) -> None:
     assert [path.name.split("-")[2] for path in runs] == ["mine", "segformer"]
     table = call(folder, "report", "runs=runs")
     assert "| mine |" in table
-    assert call(folder, "report", "runs=runs", "figure=figure.svg", "figure_dataset=shapes").strip() == "figure.svg"
+    of_both = f"a={runs[0]}", f"b={runs[1]}", "resamples=100", "output=compared"
+    drawn = "runs=runs", "figure=figure.svg", "figure_dataset=shapes"
+    for command in (("compare", *of_both), ("report", *drawn)):  # its code comes by a file of the run
+        with pytest.raises(AssertionError, match=r"mine\.Mine is no class of this package's, .*allow=\[mine\]"):
+            call(folder, *command)
+    assert call(folder, "report", *drawn, "allow=[mine]").strip() == "figure.svg"
     assert "mine" in (folder / "figure.svg").read_text()
     assert "mine" in call(folder, "report", "table=4", "runs=runs", "rows=all")
-    compared = call(folder, "compare", f"a={runs[0]}", f"b={runs[1]}", "resamples=100", "output=compared")
+    compared = call(folder, "compare", *of_both, "allow=[mine]")
+    evaluated = call(folder, "evaluate", f"ckpt={runs[0]}/checkpoints/last.ckpt", "allow=[mine]")
+    assert evaluated.startswith("class ")
     assert "a: mit_b0 + mine" in compared
     assert (folder / "compared/index.html").is_file()

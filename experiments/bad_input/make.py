@@ -4,15 +4,18 @@ python experiments/bad_input/make.py
 """
 
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 TINY = (
@@ -107,10 +110,109 @@ def archive_that_leaves(root: Path) -> None:
         packed.writestr("CamVid/../../outside.png", b"")
 
 
+def hole(root: Path) -> None:
+    file = root / "train/c.jpg"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    file.write_bytes(data)
+
+
+def jpeg_mask(root: Path) -> None:
+    file = root / "trainannot/b.png"
+    cv2.imwrite(str(file.with_suffix(".jpg")), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    file.with_suffix(".jpg").rename(file)
+
+
+def upright_mask(root: Path) -> None:
+    """An image that is noted as turned by a quarter, and a mask drawn on it as viewers show it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(root / "train/b.jpg") as image:
+        image.load()
+    image.save(root / "train/b.jpg", exif=exif)
+    cv2.imwrite(str(root / "trainannot/b.png"), np.zeros((64, 48), np.uint8))
+
+
+def latin_1(root: Path) -> None:
+    (root / "train.txt").write_bytes("a\nstraße\n".encode("latin-1"))
+
+
+def folder(root: Path, images: str, masks: str, ids: Sequence[int], classes: str) -> None:
+    """The images as a user's own: names with a {}, the ids that masks hold, the table."""
+    generator = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (root / kind).mkdir()
+    for name in "abcdefgh":
+        shutil.copy(root / "train/a.jpg", root / "images" / images.format(name))
+        mask = generator.choice(np.array(ids, np.uint8), (48, 64))
+        cv2.imwrite(str(root / "masks" / masks.format(name)), mask)
+    (root / "classes.yaml").write_text(classes)
+
+
+def binary_masks(root: Path) -> None:
+    folder(root, "{}.jpg", "{}.png", (0, 255), "[ground, crack]\n")
+
+
+def other_suffixes(root: Path) -> None:
+    folder(root, "{}_leftImg8bit.jpg", "{}_gtFine_labelIds.png", (0, 1), "[ground, crack]\n")
+
+
+def masks_beside(root: Path) -> None:
+    folder(root, "{}.jpg", "{}_mask.png", (0, 1), "[ground, crack]\n")
+    for file in (root / "masks").iterdir():
+        file.rename(root / "images" / file.name)
+    (root / "masks").rmdir()
+
+
+def linked_away(root: Path) -> None:
+    archive(root)
+    (root.parent / "elsewhere").mkdir()
+    root.mkdir()
+    (root / "train").symlink_to(root.parent / "elsewhere")
+
+
+def five_bands(root: Path) -> None:
+    """A TIFF of five bands, and a sound photo, to predict."""
+    (root.parent / "photos").mkdir()
+    shutil.copy(root / "train/a.jpg", root.parent / "photos/a.jpg")
+    tags = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 122), (277, 5), (278, 8), (279, 320))
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (root.parent / "photos/b.tif").write_bytes(head + bytes(320))
+
+
+def cut_video(root: Path) -> None:
+    (root.parent / "photos").mkdir()
+    file = root.parent / "photos/clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(9):
+        writer.write(cv2.imread(str(root / "train/a.jpg")))
+    writer.release()
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def results_of_another(root: Path) -> None:
+    """photos/a.jpg, and results of another picture called a."""
+    for name in ("photos", "others"):
+        (root.parent / name).mkdir()
+        shutil.copy(root / "train/a.jpg", root.parent / name / "a.jpg")
+    run(PREDICT.replace("input=photos", "input=others"), root.parent)
+
+
+def foreign_class(root: Path) -> None:
+    """A checkpoint whose decoder is a class of a module that lies beside it."""
+    path = root.parent / "runs/done/checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["scaseg"]["config"]["decoder"]["_target_"] = "beside.Decoder"
+    torch.save(checkpoint, path)
+    (root.parent / "beside.py").write_text("print('this module runs')\n")
+
+
 def as_it_is(root: Path) -> None:
     pass
 
 
+PREDICT = "scaseg.predict ckpt=runs/done input=photos output=out device=cpu"
 CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("unknown backbone", as_it_is, f"scaseg.train backbone=mit_b9 {TINY}"),
     ("unknown key", as_it_is, f"scaseg.train decoder.attnn=sca {TINY}"),
@@ -141,15 +243,32 @@ CASES: list[tuple[str, Callable[[Path], object], str]] = [
         f"scaseg.train {TINY} lpm=none ckpt_path=runs/done/checkpoints/last.ckpt",
     ),
     ("checkpoint that is none", as_it_is, "scaseg.evaluate ckpt=camvid/train/a.jpg"),
+    (
+        "checkpoint that names a class of somebody else's",
+        foreign_class,
+        "scaseg.evaluate ckpt=runs/done/checkpoints/last.ckpt",
+    ),
+    ("JPEG with a hole of 200 zeros", hole, f"scaseg.train {TINY}"),
+    ("mask that is a JPEG inside", jpeg_mask, f"scaseg.train {TINY}"),
+    ("mask of an image's other orientation", upright_mask, f"scaseg.train {TINY}"),
+    ("list in Latin-1", latin_1, f"scaseg.train {TINY}"),
+    ("masks of 0 and 255", binary_masks, "scaseg.prepare dataset=folder workers=0"),
+    ("images and masks of other suffixes", other_suffixes, "scaseg.train dataset=folder"),
+    ("masks beside their images", masks_beside, "scaseg.train dataset=folder"),
+    ("folder that a link leads out of", linked_away, "scaseg.prepare dataset=camvid archives=downloads"),
+    ("TIFF of five bands to predict", five_bands, PREDICT),
+    ("video cut short", cut_video, PREDICT),
+    ("results of another picture", results_of_another, PREDICT),
+    ("output that is the input", five_bands, PREDICT.replace("output=out", "output=photos")),
 ]
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
-    data = "" if "data_dir" in command or "evaluate" in command else " data_dir=camvid"
+    data = "" if any(part in command for part in ("data_dir", "evaluate", "predict")) else " data_dir=camvid"
     done = subprocess.run(
         [sys.executable, "-m", *(command + data).split()], cwd=folder, capture_output=True, text=True, check=False
     )
-    lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+    lines = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
     text = "\n".join(lines).replace(str(folder), "FOLDER").replace(str(HERE.parents[1]), "CHECKOUT")
     return done.returncode, text
 
@@ -158,7 +277,8 @@ def main() -> None:
     parts = [
         "# What bad input says\n",
         "Written by `python experiments/bad_input/make.py`, which breaks a small dataset in CamVid's layout.",
-        "Standard error as it is, the folder's own path replaced; `data_dir=camvid` is given where none is shown.\n",
+        "Standard error as it is, standard output where there is none, the folder's own path replaced;",
+        "`data_dir=camvid` is given where none is shown.\n",
     ]
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
@@ -170,9 +290,9 @@ def main() -> None:
         for title, breaks, command in CASES:
             place = Path(folder) / title.replace(" ", "_")
             root = camvid(place / "camvid")
-            breaks(root)
             if "runs/done" in command:
                 shutil.copytree(made, place / "runs/done")
+            breaks(root)
             before = sorted(p.name for p in (place / "runs").glob("*"))
             code, text = run(command, place)
             left = sorted(p.name for p in (place / "runs").glob("*") if p.name not in before)

@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.listing import images_in, masks_in
 from scaseg.data.release import Archive
 
 
@@ -66,5 +67,5 @@ class ADE20K(FolderDataset):
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's two folders."""
         part = {"train": "training", "val": "validation", "test": "testing"}[self.split]
-        images = files(self.subfolder("images", part), (".jpg",))
-        return self.match(images, files(self.subfolder("annotations", part), (".png",)) if self.labelled else None)
+        images = images_in(self.subfolder("images", part))
+        return self.match(images, masks_in(self.subfolder("annotations", part), ".png") if self.labelled else None)

@@ -1,6 +1,7 @@
 """From a release's archives to its folder: nothing leaves the folder, nothing there is overwritten."""
 
-import os
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
@@ -13,8 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from scaseg.errors import UserError
+from scaseg.files import replacing
 
 Report = Callable[[int, int], None]
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
+    *(EOFError, NotImplementedError),
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,8 @@ def unpack(archive: Path, places: Mapping[str, str], folder: Path, report: Repor
 
     Returns how many files were written and how many were there already, of the same size. Each is written beside its
     place and renamed, so that a call that was cut off can be repeated. UserError, before anything is written, for a
-    member that would leave the folder and for a file that is there with another size; also for an archive that is
-    cut short or damaged.
+    member that would leave the folder, by its name or through a symbolic link in the folder, and for a file that is
+    there with another size; also for an archive that is cut short or damaged. The folder itself may be a link.
     """
     try:
         with _opened(archive) as opened:
@@ -54,9 +60,11 @@ def unpack(archive: Path, places: Mapping[str, str], folder: Path, report: Repor
                 done += member.size
                 if report is not None:
                     report(done, total)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as error:
+    except _DAMAGE as error:
         why = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
         raise UserError(f"{archive} is cut short or damaged ({why}): download it again") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or archive}: {error.strerror or error}; {archive} is not unpacked") from error
     if not wanted:
         raise UserError(f"{archive} holds nothing under {', '.join(places)}: is it the archive it is named after?")
     return len(wanted) - kept, kept
@@ -75,6 +83,11 @@ def _wanted(opened: Opened, archive: Path, places: Mapping[str, str], folder: Pa
             raise UserError(f"{archive}: member {name} is a link or device; nothing of this archive was unpacked")
         found.append(Member(name, size, folder / (places[prefix] + str(path)[len(prefix) :])))
     for member in found:
+        if not member.target.exists() and (link := link_within(folder, member.target)):
+            raise UserError(
+                f"{link} is a symbolic link, through which {archive} would be unpacked elsewhere: put a folder or file"
+                " of its own in its place; nothing of this archive was unpacked"
+            )
         if member.target.exists() and member.target.stat().st_size != member.size:
             raise UserError(
                 f"{member.target} is there with {member.target.stat().st_size} bytes, {archive} has"
@@ -83,15 +96,20 @@ def _wanted(opened: Opened, archive: Path, places: Mapping[str, str], folder: Pa
     return found
 
 
+def link_within(folder: Path, path: Path) -> Path | None:
+    """The first symbolic link on the way from `folder`, itself left out, down to `path`, itself included."""
+    steps = [path, *path.parents][: len(path.parts) - len(folder.parts)]
+    return next((step for step in reversed(steps) if step.is_symlink()), None)
+
+
 def _write(source: IO[bytes], member: Member, archive: Path) -> None:
     member.target.parent.mkdir(parents=True, exist_ok=True)
-    beside = member.target.with_name(member.target.name + ".part")
-    with beside.open("wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-    if beside.stat().st_size != member.size:
-        beside.unlink()
-        raise UserError(f"{archive} is cut short at {member.name}: download it again")
-    os.replace(beside, member.target)  # noqa: PTH105
+    with replacing(member.target, durable=False) as beside:
+        beside.unlink(missing_ok=True)
+        with beside.open("xb") as file:  # not through a link of this name
+            shutil.copyfileobj(source, file, 1 << 20)
+        if beside.stat().st_size != member.size:
+            raise UserError(f"{archive} is cut short at {member.name}: download it again")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from scaseg.data import draw
 from scaseg.data.datasets import TrainSamples
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.survey import survey
 
 CELL = 300  # pixels, the width of one picture
 COLUMNS = 4  # image and mask beside each other, so two samples a row
@@ -38,14 +39,7 @@ def pixels_of(
     source: Any, images: int | None = None, report: Callable[[int, int], None] | None = None
 ) -> npt.NDArray[np.int64]:
     """Pixels of each class and, last, of the ignored, in `images` masks spread evenly over the split, or in all."""
-    count = len(source) if images is None else min(images, len(source))
-    classes = source.labels.num_classes
-    total = np.zeros(256, np.int64)
-    for done, i in enumerate(np.linspace(0, len(source) - 1, count).round().astype(int).tolist(), 1):
-        total += np.bincount(source.truth(i).ravel(), minlength=256)
-        if report is not None:
-            report(done, count)
-    return np.append(total[:classes], total[IGNORE])
+    return survey(source, images, report, whole=True).pixels
 
 
 def histogram(pixels: Sequence[int] | npt.NDArray[np.int64], labels: LabelTable, title: str) -> Picture:

@@ -1,22 +1,21 @@
 """From a dataset's configuration to its class, its labels and its images."""
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
+from scaseg.named import DATASETS, named_class
 
 _NOT_OPTIONS = ("name", "train_split", "val_split", "query_pool")
 
 
 def dataset_class(cfg: Mapping[str, Any]) -> Any:
-    """The class that `dataset._target_` names; UserError where there is none."""
-    module, _, attribute = str(cfg["_target_"]).rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"dataset._target_={cfg['_target_']}: no such class ({error})") from error
+    """The class that `dataset._target_` names; UserError where there is none, or it is not allowed (scaseg.named)."""
+    kind = named_class(str(cfg["_target_"]), "dataset._target_", DATASETS, object, "a dataset")
+    if not callable(getattr(kind, "read", None)):
+        raise UserError(f"dataset._target_={cfg['_target_']} is not a dataset: it has no `read`")
+    return kind
 
 
 def labels_of(cfg: Mapping[str, Any], data_dir: str | None) -> LabelTable:

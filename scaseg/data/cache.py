@@ -1,6 +1,5 @@
 """Decoded files kept for the next epoch, in memory or on disk: what is read is the same to the last bit."""
 
-import errno
 import hashlib
 import logging
 import os
@@ -8,7 +7,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.errors import UserError
+from scaseg.files import replacing
 
 log = logging.getLogger("scaseg")
 SHARED_MEMORY = Path("/dev/shm")  # a folder in memory, which all loader processes see
 _PREFIX = "scaseg-cache-"
+_FORM = 2  # of entries; 1 had images as stored, whatever their EXIF orientation
 
 
 class Cache:
@@ -48,7 +48,7 @@ class Cache:
             stat = os.stat(path)  # noqa: PTH116 (Path is slower)
         except OSError:
             return decode(path, *options)  # which says what is wrong
-        key = f"{os.path.abspath(path)} {stat.st_mtime_ns} {stat.st_size} {decode.__name__} {options}"  # noqa: PTH100
+        key = f"{_FORM} {os.path.abspath(path)} {stat.st_mtime_ns} {stat.st_size} {decode.__name__} {options}"  # noqa: PTH100
         digest = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
         entry = self.folder / digest[:2] / f"{digest[2:]}.npy"
         try:
@@ -60,17 +60,13 @@ class Cache:
         return array
 
     def _store(self, entry: Path, array: npt.NDArray[np.uint8]) -> None:
-        beside = entry.with_name(f"{entry.name}.{os.getpid()}.part")
         try:
             entry.parent.mkdir(exist_ok=True)
-            with beside.open("wb") as file:
-                np.save(file, array)
-            beside.replace(entry)
-        except OSError as error:
+            with replacing(entry, durable=False) as beside:
+                np.save(beside, array)
+        except (OSError, UserError) as error:  # the second says that there is no room
             self.full = True
-            with suppress(OSError):
-                beside.unlink()
-            why = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"cannot be written to: {error}"
+            why = "is full" if isinstance(error, UserError) else f"cannot be written to: {error}"
             log.warning("hardware.cache: %s %s; what is not in it yet is decoded each time", self.folder, why)
 
 

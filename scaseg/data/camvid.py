@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.listing import images_in, masks_in
 from scaseg.data.release import Archive
 
 
@@ -41,11 +42,8 @@ class CamVid(FolderDataset):
         ]
 
     def _pairs_of(self, split: str) -> list[Pair]:
-        images = files(self.subfolder(split), (".png", ".jpg"))
-        masks = files(self.subfolder(f"{split}annot"), (".png",))
-        list_file = self.root / f"{split}.txt"
-        if not list_file.is_file():
-            return self.match(images, masks)
-        # The release's own lists hold absolute paths of its author: their last part is the name.
-        names = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in self.read_list(f"{split}.txt")]
+        images = images_in(self.subfolder(split))
+        masks = masks_in(self.subfolder(f"{split}annot"), ".png")
+        list_file = f"{split}.txt"
+        names = self.listed(images, list_file) if (self.root / list_file).is_file() else None
         return self.match(images, masks, names)

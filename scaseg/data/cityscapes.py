@@ -1,17 +1,19 @@
 """Cityscapes fine annotations, 19 classes out of 34 labelIds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.listing import Listing, entries, images_in, masks_in
 from scaseg.data.release import Archive, Submission
 from scaseg.errors import UserError
 
 # The labelIds that are evaluated, in the order of their trainIds; the other ids of 0..33 are ignored
 # (mcordts/cityscapesScripts, helpers/labels.py, which has names and colours too).
 EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-_IMAGE = "_leftImg8bit.png"
+_IMAGE = "_leftImg8bit"
 _MASKS = ("_gtFine_labelIds.png", "_gtFine_labelTrainIds.png")
 
 _NAMES = names(
@@ -55,16 +57,16 @@ class Cityscapes(FolderDataset):
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's cities."""
         parts = ("train", "val") if self.split == "trainval" else (self.split,)
-        images = _files_of_cities([self.subfolder("leftImg8bit", part) for part in parts], _IMAGE)
+        images = _of_cities([self.subfolder("leftImg8bit", part) for part in parts], images_in, _IMAGE)
         if not self.labelled:
             return self.match(images, None)
         truth = [self.subfolder("gtFine", part) for part in parts]
-        masks = _files_of_cities(truth, _MASKS[0])
-        if not masks:
-            masks = _files_of_cities(truth, _MASKS[1])
-            if masks:
+        masks = _of_cities(truth, masks_in, _MASKS[0])
+        if not masks.files:
+            masks = _of_cities(truth, masks_in, _MASKS[1])
+            if masks.files:
                 self.labels = _TRAIN_IDS
-            elif images:
+            elif images.files:
                 raise UserError(f"No mask *{_MASKS[0]} (or {_MASKS[1]}) under {truth[0]}. Get it: {self.how_to_get}")
         return self.match(images, masks)
 
@@ -74,11 +76,13 @@ class Cityscapes(FolderDataset):
         return type(self).labels
 
 
-def _files_of_cities(folders: list[Path], suffix: str) -> dict[str, str]:
-    return {
-        name: path
-        for folder in folders
-        for city in sorted(folder.iterdir())
-        if city.is_dir()
-        for name, path in files(city, (suffix,)).items()
-    }
+def _of_cities(folders: list[Path], look: Callable[[Path, str], Listing], suffix: str) -> Listing:
+    found = Listing({}, [])
+    for city in (folder / name for folder in folders for name in entries(folder)):
+        if city.is_dir():
+            files, others = look(city, suffix)
+            found.files.update(files)
+            found.others.extend(others)
+        else:
+            found.others.append(str(city))
+    return found

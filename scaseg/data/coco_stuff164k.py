@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable, colours, names
+from scaseg.data.listing import images_in, masks_in
 from scaseg.data.release import Archive, Submission
 
 # Ids that COCO reserved and never used: street sign, hat, shoe, eye glasses, plate, mirror, window, desk,
@@ -78,5 +79,5 @@ class COCOStuff164k(FolderDataset):
     def find_pairs(self) -> list[Pair]:
         """All pairs of the split's two folders."""
         part = f"{self.split}2017"
-        images = files(self.subfolder("images", part), (".jpg",))
-        return self.match(images, files(self.subfolder("stuffthingmaps", part), (".png",)) if self.labelled else None)
+        images = images_in(self.subfolder("images", part))
+        return self.match(images, masks_in(self.subfolder("stuffthingmaps", part), ".png") if self.labelled else None)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.data.labels import IGNORE, LabelTable, Mask
+from scaseg.files import write_bytes
 
 Picture = npt.NDArray[np.uint8]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -72,6 +73,4 @@ def write_png(path: Path, picture: Picture) -> None:
     ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not ok:
         raise ValueError(f"cannot encode a picture of shape {picture.shape} as PNG")
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(data.tobytes())
-    beside.replace(path)
+    write_bytes(path, data.tobytes(), durable=False)

@@ -1,42 +1,40 @@
 """Datasets on disk: pairs of image and mask files, read and checked in one place."""
 
-import io
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
-import cv2
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
+from scaseg.data.by_pillow import Picture as Picture
+from scaseg.data.images import decode, is_jpeg, read_bytes, read_image, size_and_turn
 from scaseg.data.labels import IGNORE, LabelTable, Mask
+from scaseg.data.listing import Listing, entries
+from scaseg.data.masks import read_mask
+from scaseg.data.orientation import as_stored, upright
+from scaseg.data.pairing import Pair as Pair
+from scaseg.data.pairing import listed, paired
 from scaseg.data.release import Archive, Submission
+from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 
 if TYPE_CHECKING:
     from scaseg.data.cache import Cache
 
-Picture = npt.NDArray[np.uint8]
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8"
-_REDUCED = {2: 16, 4: 32, 8: 64}  # cv2's IMREAD_REDUCED_GRAYSCALE_n, with the RGB flag: colour
-
-
-class Pair(NamedTuple):
-    """An image and its mask, None in a split without. `name` is the sample's name in lists and in results."""
-
-    name: str
-    image: str
-    mask: str | None
+log = logging.getLogger("scaseg")
+STORED, UPRIGHT = "stored", "upright"
 
 
 class FolderDataset:
     """Base of the datasets on disk: a subclass says which pairs its official layout holds.
 
     `data_dir` is the official folder itself; null means `data/<folder>`, relative to where the program runs.
+
+    Images are turned upright by their EXIF orientation, as they are in every other command. `mask_pixels` says to
+    which pixels masks belong: `stored`, those of the benchmarks, whose tools know nothing of EXIF, and they are
+    turned with their image; or `upright`, as people's annotation tools show an image.
     """
 
     cache: "Cache | None" = None  # set by who reads the same files many times
@@ -45,6 +43,7 @@ class FolderDataset:
     splits: ClassVar[tuple[str, ...]]
     folder: ClassVar[str]
     how_to_get: ClassVar[str]
+    mask_pixels: str = STORED
     without_masks: ClassVar[tuple[str, ...]] = ()  # splits whose masks the benchmark keeps to itself
     submission: ClassVar[Submission] = Submission()
     archives: ClassVar[tuple[Archive, ...]] = ()
@@ -55,6 +54,7 @@ class FolderDataset:
             raise UserError(f"{self.folder} has no split '{split}': choose one of {', '.join(self.splits)}.")
         self.split = split
         self.root = Path("data", self.folder) if data_dir is None else Path(data_dir)
+        self._heads: dict[str, tuple[bool, int]] = {}
         self.subfolder()
         self.pairs = self.find_pairs()
         if not self.pairs:
@@ -71,41 +71,53 @@ class FolderDataset:
         """Name of sample i."""
         return self.pairs[i].name
 
-    def read(self, i: int, ratio: Callable[[tuple[int, int]], float] | None = None) -> tuple[Picture, Mask]:
+    def read(self, i: int, ratio: Callable[[Size], float] | None = None) -> tuple[Picture, Mask]:
         """Sample i: image (H, W, 3) uint8 RGB, mask (H, W) uint8 train ids, all IGNORE in a split without masks.
 
         `ratio`, from (H, W), is what the caller will resize the image by: a JPEG may then come decoded at
         1/2, 1/4 or 1/8 of its size, but never below what it will be resized to.
         """
-        _, image_file, mask_file = self.pairs[i]
-        if mask_file is None:
-            image = self._image(image_file)
+        image, ids = self.read_ids(i, ratio)
+        if ids is None:
             return image, np.full(image.shape[:2], IGNORE, np.uint8)
-        raw = read_mask(mask_file) if self.cache is None else self.cache.get(mask_file, read_mask)
-        reduce = 1 if ratio is None else self.reduction(image_file, ratio(raw.shape))
-        image = self._image(image_file, reduce)
-        if image.shape[:2] != tuple(-(-side // reduce) for side in raw.shape):
-            raise UserError(
-                f"Image and mask differ in size: {image_file} is {_size(read_image(image_file))}, "
-                f"{mask_file} is {_size(raw)}. "
-                "Pair the right files, or make them again from the original data."
-            )
-        return image, self.labels.encode(raw, mask_file)
+        return image, self.labels.encode(ids, str(self.pairs[i].mask))
+
+    def read_ids(self, i: int, ratio: Callable[[Size], float] | None = None) -> tuple[Picture, Mask | None]:
+        """The same with the ids that the mask's file stores; None in a split without masks."""
+        pair = self.pairs[i]
+        if pair.mask is None:
+            return self._image(pair.image)[0], None
+        ids = self._ids(pair.mask, self.mask_pixels == UPRIGHT)
+        reduce = 1 if ratio is None else self.reduction(ratio((ids.shape[0], ids.shape[1])))
+        image, turn = self._image(pair.image, reduce)
+        if self.mask_pixels == STORED:
+            ids = upright(ids, turn)
+        if image.shape[:2] not in (ids.shape, tuple(-(-side // reduce) for side in ids.shape)):
+            raise _sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels)
+        return image, ids
 
     @staticmethod
-    def reduction(path: str, ratio: float) -> int:
+    def reduction(ratio: float) -> int:
         """1, 2, 4 or 8: an image that will be resized by `ratio` may be decoded at that fraction of its size."""
-        if path.lower().endswith(".png"):
-            return 1
         return next(k for k in (8, 4, 2, 1) if k == 1 or ratio * k <= 1)
 
     def truth(self, i: int) -> Mask:
         """The mask of sample i alone; where there is none, IGNORE at the image's size, which its header tells."""
         pair = self.pairs[i]
-        if pair.mask is not None:
-            return self.labels.encode(read_mask(pair.mask), pair.mask)
-        with Image.open(pair.image) as image:
-            return np.full(image.size[::-1], IGNORE, np.uint8)
+        if pair.mask is None:
+            return np.full(size_and_turn(pair.image)[0], IGNORE, np.uint8)
+        ids = read_mask(pair.mask, self.mask_pixels == UPRIGHT)
+        return self.labels.encode(upright(ids, self._turn(i)), pair.mask)
+
+    def ids(self, i: int) -> Mask:
+        """The ids that the mask of sample i stores, as they lie in its file; the split must have masks."""
+        path = self.pairs[i].mask
+        assert path is not None
+        return self._ids(path, False)
+
+    def as_masks_lie(self, i: int, labels: Mask) -> Mask:
+        """Labels (H, W) of the upright image i -> as the dataset's own masks lie, which its benchmark wants back."""
+        return as_stored(labels, self._turn(i))
 
     @property
     def labelled(self) -> bool:
@@ -117,27 +129,44 @@ class FolderDataset:
         """The table whose ids the benchmark wants back."""
         return self.labels
 
-    def _image(self, path: str, reduce: int = 1) -> Picture:
+    def _turn(self, i: int) -> int:
+        """By which EXIF orientation the mask of sample i is turned with its image."""
+        return self._head(self.pairs[i].image)[1] if self.mask_pixels == STORED else 1
+
+    def _head(self, path: str) -> tuple[bool, int]:
+        """Whether a file is a JPEG, and its EXIF orientation."""
+        if path not in self._heads:
+            self._heads[path] = is_jpeg(path), size_and_turn(path)[1]
+        return self._heads[path]
+
+    def _image(self, path: str, reduce: int = 1) -> tuple[Picture, int]:
         if self.cache is None:
-            return read_image(path, reduce)
-        return self.cache.get(path, read_image, reduce)
+            return decode(read_bytes(path), path, reduce)
+        jpeg, turn = self._head(path)
+        return self.cache.get(path, read_image, reduce if jpeg else 1), turn
+
+    def _ids(self, path: str, turned: bool) -> Mask:
+        return read_mask(path, turned) if self.cache is None else self.cache.get(path, read_mask, turned)
 
     def subfolder(self, *parts: str) -> Path:
         """A folder of the official layout, which must be there."""
         path = self.root.joinpath(*parts)
         if not path.is_dir():
+            beside = entries(path.parent) if parts and path.parent.is_dir() else []
+            folders = [name.rstrip("/") for name in beside if name.endswith("/")][:8]
             raise UserError(
-                f"{self.folder}: no folder {path.absolute()}. Set data_dir to the folder with the data, "
-                f"or get it: {self.how_to_get}"
+                f"{self.folder}: no folder {path.absolute()}"
+                + (f" (beside it: {', '.join(folders)})" if folders else "")
+                + f". Set data_dir to the folder with the data, or get it: {self.how_to_get}"
             )
         return path
 
-    def read_list(self, *candidates: str) -> list[str]:
-        """The names in the first of these files (relative to the root) that is there, one a line."""
+    def listed(self, images: Listing, *candidates: str, suffixes: tuple[str, str] = ("", ".png")) -> list[str]:
+        """The samples in the first of these list files (relative to the root) that is there; see pairing.listed."""
         for candidate in candidates:
             path = self.root / candidate
             if path.is_file():
-                return read_list(path)
+                return listed(path, images.files, *suffixes)
         raise UserError(
             f"{self.folder}: no list {' or '.join(str((self.root / c).absolute()) for c in candidates)}. "
             f"The {self.split} split needs it; get it: {self.how_to_get}"
@@ -145,113 +174,39 @@ class FolderDataset:
 
     def match(
         self,
-        images: Mapping[str, str],
-        masks: Mapping[str, str] | None,
+        images: Listing,
+        masks: Listing | None,
         names: Sequence[str] | None = None,
+        suffixes: tuple[str, str] | None = None,
     ) -> list[Pair]:
-        """Pair files by name: those listed, else all that are there. Nothing may be left over or missing.
-
-        masks: None for a split without.
-        """
-        wanted = sorted(images.keys() | (masks or {}).keys()) if names is None else names
-        for kind, there in ("image", images), ("mask", images if masks is None else masks):
-            missing = [name for name in wanted if name not in there]
-            if missing:
-                raise UserError(
-                    f"{self.folder} in {self.root.absolute()}, split {self.split}: no {kind} for {missing[0]}"
-                    + (f" and {len(missing) - 1} more of {len(wanted)}" if len(missing) > 1 else "")
-                    + f". Put the {kind} there, or take the name out"
-                    + (" of the list." if names is not None else ": delete the file without a partner.")
-                    + (" Many at once: an archive may be unpacked in part." if len(missing) > 1 else "")
-                )
-        return [Pair(name, images[name], None if masks is None else masks[name]) for name in wanted]
+        """Pair files by name, see pairing.paired; what is left out of a split that no list chooses is said."""
+        where = f"{self.folder} in {self.root.absolute()}, split {self.split}"
+        found = paired(where, images, masks, names, suffixes)
+        if names is None and images.others:
+            _left_out(self.split, len(images.others), images.others[0])
+        return found
 
 
-def read_list(path: Path) -> list[str]:
-    """The names in a list file: the first word of each line, empty lines left out; none may come twice."""
-    names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{path} lists {twice} twice. Take one of the two lines out.")
-    return names
+@cache
+def _left_out(split: str, count: int, first: str) -> None:
+    more = f" and {count - 1} more" if count > 1 else ""
+    log.warning("left out of the %s split, being no image by its name: %s%s", split, first, more)
 
 
-def files(folder: Path, suffixes: Iterable[str]) -> dict[str, str]:
-    """Files of a folder that end with one of the suffixes, by name without it, sorted."""
-    found: dict[str, str] = {}
-    endings = tuple(suffixes)
-    for entry in sorted(os.listdir(folder)):  # noqa: PTH208 (as below)
-        ending = next((s for s in endings if entry.endswith(s)), None)
-        if ending is None or entry.startswith("."):
-            continue
-        name, path = entry[: -len(ending)], os.path.join(folder, entry)  # noqa: PTH118 (Path is 10x slower)
-        if name in found:
-            raise UserError(f"Two files for one name: {found[name]} and {path}. Take one of them out.")
-        found[name] = path
-    return found
+def _sizes_differ(pair: Pair, mask: Size, pixels: str) -> UserError:
+    image, turn = size_and_turn(pair.image)
+    swapped = turn > 4 and mask == image[::-1]
+    says = f"{pair.image} is {_size(image)}"
+    mend = "Pair the right files, or make them again from the original data"
+    if turn > 4:
+        says += f" upright (EXIF orientation {turn}; {_size(image[::-1])} as stored)"
+        mask = mask[::-1] if pixels == STORED else mask  # as its file has it
+    if swapped and pixels == UPRIGHT:
+        mend = "The mask fits the stored pixels: say dataset.mask_pixels=stored if all masks do, or turn this one"
+    elif swapped:
+        mend = "The mask fits the upright image, and masks of this dataset belong to the stored pixels: turn it back"
+    return UserError(f"Image and mask differ in size: {says}, {pair.mask} is {_size(mask)}. {mend}.")
 
 
-def read_image(path: str, reduce: int = 1) -> Picture:
-    """Decode a JPEG or PNG to RGB (H, W, 3) uint8; as stored, whatever its EXIF orientation (as masks are).
-
-    reduce = 2, 4, 8: decode a JPEG at a fraction of its size, sides rounded up, at less cost.
-    """
-    data = _bytes(path)
-    if not (_png_ends(data) if data.startswith(_PNG) else _jpeg_ends(data)):
-        raise _unreadable(path)
-    flags = _REDUCED.get(reduce, 0) | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None:
-        raise _unreadable(path)
-    return image  # type: ignore[return-value]
-
-
-def read_mask(path: str) -> Mask:
-    """Decode a PNG of one 8-bit channel, or of palette indices, to the ids (H, W) uint8 that it stores."""
-    data = _bytes(path)
-    if not data.startswith(_PNG) or not _png_ends(data):
-        raise _unreadable(path)
-    depth, colour_type = data[24], data[25]  # of the IHDR chunk, always first
-    if depth == 16 or colour_type not in (0, 3):
-        kind = "16-bit" if depth == 16 else "RGB" if colour_type in (2, 6) else "grey with alpha"
-        raise UserError(
-            f"{path} is a {kind} PNG; a mask is one 8-bit channel of class ids (or palette indices). "
-            "Convert the masks to ids first."
-        )
-    try:
-        with Image.open(io.BytesIO(data)) as png:  # not cv2: it turns palette indices into colours
-            mask = np.asarray(png, np.uint8)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path) from error
-    return mask // {2: 85, 4: 17}[depth] if colour_type == 0 and depth in (2, 4) else mask
-
-
-def _bytes(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _unreadable(path: str) -> UserError:
-    return UserError(f"{path} is corrupt, cut short, or no picture of its kind. Extract or download it again.")
-
-
-def _png_ends(data: bytes) -> bool:
-    return data.find(b"IEND", -4096) >= 0
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether the end-of-image marker is there: decoders fill what a cut file lacks with grey, silently."""
-    if not data.startswith(_JPEG):
-        return False
-    if data.endswith(b"\xff\xd9"):
-        return True
-    at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # to the scan: thumbnails end too
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return data.find(b"\xff\xd9", at) >= 0
-
-
-def _size(array: npt.NDArray[np.uint8]) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
+def _size(size: Size) -> str:
+    return f"{size[1]}x{size[0]}"

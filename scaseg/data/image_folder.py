@@ -1,23 +1,26 @@
 """dataset=folder: anyone's images and masks in two folders, their classes listed in YAML."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
-from scaseg.data.folder import FolderDataset, Pair, files, read_list
-from scaseg.data.labels import IGNORE, Colour, LabelTable
+from scaseg.data.classes import FORM, class_table, read_classes
+from scaseg.data.folder import STORED, UPRIGHT, FolderDataset, Pair
+from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.listing import Listing, entries, images_in, masks_in
+from scaseg.data.pairing import masks_among
 from scaseg.errors import UserError
 
 CLASSES_FILE = "classes.yaml"
-_IMAGES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
-_HELP = "a list of names, or of {name: ..., id: ..., colour: [r, g, b]}"
+SPLITS = ("train", "val", "test")
 
 
 class ImageFolder(FolderDataset):
-    """DATA_DIR/IMAGES/NAME.{jpg,png} and DATA_DIR/MASKS/NAME<mask_suffix>, 8-bit masks of class ids.
+    """DATA_DIR/IMAGES/NAME<image_suffix>.{jpg,png,...} and DATA_DIR/MASKS/NAME<mask_suffix>, 8-bit masks of class ids.
+
+    Folders in these two are part of the name. Masks may lie among the images, told by their suffix.
 
     Splits are, whichever is there first: folders IMAGES/SPLIT and MASKS/SPLIT; lists SPLIT.txt of names in DATA_DIR;
     else a share `val_share` of the names, chosen by a hash of each, is val and the rest train. A test split, by
@@ -26,7 +29,7 @@ class ImageFolder(FolderDataset):
     classes: the list (see `table`), or None to read it from DATA_DIR/classes.yaml.
     """
 
-    splits: ClassVar = ("train", "val", "test", "all")
+    splits: ClassVar = (*SPLITS, "all")
     folder: ClassVar = "folder"
     how_to_get: ClassVar = (
         "two folders, images and masks, of files with the same names (dataset.images, dataset.masks)."
@@ -38,14 +41,19 @@ class ImageFolder(FolderDataset):
         split: str = "train",
         images: str = "images",
         masks: str = "masks",
+        image_suffix: str = "",
         mask_suffix: str = ".png",
+        mask_pixels: str = UPRIGHT,
         val_share: float = 0.2,
         classes: Sequence[Any] | None = None,
         ignore_ids: Sequence[int] = (IGNORE,),
     ):
         if not 0 < val_share < 1:
             raise UserError(f"dataset.val_share={val_share}: a share between 0 and 1")
-        self.images, self.masks, self.mask_suffix, self.val_share = images, masks, mask_suffix, val_share
+        if mask_pixels not in (UPRIGHT, STORED):
+            raise UserError(f"dataset.mask_pixels={mask_pixels}: {UPRIGHT} or {STORED}, where EXIF turns an image")
+        self.images, self.masks, self.val_share = images, masks, val_share
+        self.image_suffix, self.mask_suffix, self.mask_pixels = image_suffix, mask_suffix, mask_pixels
         self._with_masks = True
         self.labels = self.table(data_dir, {"classes": classes, "ignore_ids": ignore_ids})
         super().__init__(data_dir, split)
@@ -57,97 +65,84 @@ class ImageFolder(FolderDataset):
 
     @classmethod
     def table(cls, data_dir: str | Path | None, options: Mapping[str, Any]) -> LabelTable:
-        """The classes that `options["classes"]`, or else classes.yaml, lists.
-
-        An entry is a name, whose id is its place in the list, or {name, id, colour}. `ignore_ids` are not learned.
-        """
+        """The classes that `options["classes"]`, or else classes.yaml, lists; see scaseg.data.classes."""
         classes, where = options.get("classes"), "dataset.classes"
         if classes is None:
             path = (Path("data", cls.folder) if data_dir is None else Path(data_dir)) / CLASSES_FILE
             if not path.is_file():
-                raise UserError(f"dataset=folder needs its classes: {_HELP}, in {path} or as dataset.classes=[...]")
-            where = str(path)
-            try:
-                classes = yaml.safe_load(path.read_text())
-            except (yaml.YAMLError, UnicodeDecodeError) as error:
-                raise UserError(f"{path} is no YAML that can be read: {' '.join(str(error).split())}") from error
-        if not isinstance(classes, list | tuple) or not classes:
-            raise UserError(f"{where} must be {_HELP}")
-        return _table(classes, list(options.get("ignore_ids") or ()), where)
+                raise UserError(f"dataset=folder needs its classes: {FORM}, in {path} or as dataset.classes=[...]")
+            classes, where = read_classes(path), str(path)
+        return class_table(classes, list(options.get("ignore_ids") or ()), where)
 
     def find_pairs(self) -> list[Pair]:
         """The pairs of a split's folders, of its list, or of the share that falls to it."""
-        by_folder = any((self.root / self.images / split).is_dir() for split in self.splits)
-        if by_folder:
+        root = self.root / self.images
+        if any((root / split).is_dir() for split in SPLITS):
+            beside = [str(root / name) for name in entries(root) if name.rstrip("/") not in SPLITS]
             parts = ("train", "val") if self.split == "all" else (self.split,)
-            pairs = [pair for part in parts for pair in self._pairs_in(part)]
-        else:
-            pairs = self._listed() if self.split != "all" else self._pairs_in()
-        return pairs
-
-    def _pairs_in(self, *parts: str, names: Sequence[str] | None = None) -> list[Pair]:
-        images = files(self.subfolder(self.images, *parts), _IMAGES)
-        if self.split == "test" and not self._masks_of_test(*parts, names=names):
-            self._with_masks = False
-            return self.match(images, None, names)
-        return self.match(images, files(self.subfolder(self.masks, *parts), (self.mask_suffix,)), names)
-
-    def _masks_of_test(self, *parts: str, names: Sequence[str] | None) -> bool:
-        folder = self.root.joinpath(self.masks, *parts)
-        found = files(folder, (self.mask_suffix,)) if folder.is_dir() else {}
-        return bool(found) if names is None else any(name in found for name in names)
-
-    def _listed(self) -> list[Pair]:
-        lists = {split: self.root / f"{split}.txt" for split in ("train", "val", "test")}
-        there = {split: read_list(path) for split, path in lists.items() if path.is_file()}
-        if there:
-            for split in there:
-                twice = set(there[split]) & set(there.get(self.split, ())) if split != self.split else set()
-                if twice:
-                    raise UserError(
-                        f"{sorted(twice)[0]} and {len(twice) - 1} more stand in {lists[split]} and in"
-                        f" {lists[self.split]}: an image belongs to one split"
-                    )
-            return self._pairs_in(names=self.read_list(f"{self.split}.txt"))
+            return [pair for part in parts for pair in self._pairs(self._images(part, beside=beside), part)]
+        images = self._images()
+        if self.split == "all":
+            return self._pairs(images)
+        lists = [split for split in SPLITS if (self.root / f"{split}.txt").is_file()]
+        if lists:
+            return self._pairs(images, names=self._listed(images, lists))
         if self.split == "test":
             raise UserError(
                 f"no test split in {self.root.absolute()}: make a folder {self.images}/test, or lists train.txt,"
                 " val.txt and test.txt"
             )
-        return [pair for pair in self._pairs_in() if _falls_to_val(pair.name, self.val_share) == (self.split == "val")]
+        every, val = self._pairs(images), self.split == "val"
+        pairs = [pair for pair in every if _falls_to_val(pair.name, self.val_share) == val]
+        if every and not pairs:
+            raise UserError(
+                f"{self.folder} in {self.root.absolute()}: of {len(every)} images none falls to {self.split}, drawn by"
+                f" name at dataset.val_share={self.val_share}: make a folder {self.images}/{self.split}, or lists"
+                f" train.txt and val.txt"
+            )
+        return pairs
+
+    def _images(self, *parts: str, beside: Sequence[str] = ()) -> Listing:
+        """Of a folder; beside: what lies where the splits' folders do, and belongs to none."""
+        place, masks = self.subfolder(self.images, *parts), self.root.joinpath(self.masks, *parts)
+        together = _same(place, masks)
+        found = images_in(place, self.image_suffix, True, self.mask_suffix if together else None, but=masks)
+        found.others.extend(beside)
+        return found
+
+    def _pairs(self, images: Listing, *parts: str, names: Sequence[str] | None = None) -> list[Pair]:
+        place, folder = self.root.joinpath(self.images, *parts), self.root.joinpath(self.masks, *parts)
+        if not folder.is_dir() and self.split != "test" and (suffix := masks_among(images.files)):
+            kind = os.path.splitext(next(path for name, path in images.files.items() if name.endswith(suffix)))[1]  # noqa: PTH122
+            raise UserError(
+                f"{self.folder}: no folder {folder.absolute()}, and in {place} files are called NAME and NAME{suffix}:"
+                f" dataset.masks={self.images} dataset.mask_suffix={suffix}{kind}"
+            )
+        if folder.is_dir() or self.split != "test":
+            folder = self.subfolder(self.masks, *parts)
+            masks = masks_in(folder, self.mask_suffix, True, alone=not _same(place, folder), but=place)
+            if self.split != "test" or any(name in masks.files for name in (names or masks.files)):
+                return self.match(images, masks, names, (self.image_suffix, self.mask_suffix))
+        self._with_masks = False
+        return self.match(images, None, names)
+
+    def _listed(self, images: Listing, lists: Sequence[str]) -> list[str]:
+        suffixes = self.image_suffix, self.mask_suffix
+        wanted = self.listed(images, f"{self.split}.txt", suffixes=suffixes)
+        for split in (split for split in lists if split != self.split):
+            twice = set(wanted) & set(self.listed(images, f"{split}.txt", suffixes=suffixes))
+            if twice:
+                raise UserError(
+                    f"{sorted(twice)[0]} and {len(twice) - 1} more stand in {self.root / split}.txt and in"
+                    f" {self.root / self.split}.txt: an image belongs to one split"
+                )
+        return wanted
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _falls_to_val(name: str, share: float) -> bool:
     """By the name alone: an image stays in its split when others are added."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) < share * 2**32
-
-
-def _table(classes: Sequence[Any], ignore_ids: Sequence[int], where: str) -> LabelTable:
-    names: list[str] = []
-    colours: list[Colour] = []
-    raw_ids: dict[int, int] = {}
-    for place, given in enumerate(classes):
-        entry = dict(given) if isinstance(given, Mapping) else {"name": given}
-        name, raw, colour = entry.pop("name", None), entry.pop("id", place), entry.pop("colour", _colour(place))
-        rgb = isinstance(colour, list | tuple) and len(colour) == 3 and all(_is_byte(c) for c in colour)
-        if name is None or isinstance(name, dict | list) or not _is_byte(raw) or not rgb or entry:
-            raise UserError(f"{where}: entry {place + 1}, {given!r}, is not {_HELP}; ids and colours are 0..255")
-        if str(name) in names or raw in raw_ids or raw in ignore_ids:
-            what = f"name {name}" if str(name) in names else f"id {raw}"
-            raise UserError(f"{where}: {what} comes twice" + (" (dataset.ignore_ids)" if raw in ignore_ids else ""))
-        names.append(str(name))
-        colours.append((colour[0], colour[1], colour[2]))
-        raw_ids[raw] = place
-    if len(names) > 253:
-        raise UserError(f"{where} lists {len(names)} classes; 8-bit masks leave room for 253")
-    return LabelTable(tuple(names), tuple(colours), raw_ids | dict.fromkeys(ignore_ids, IGNORE))
-
-
-def _is_byte(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255
-
-
-def _colour(i: int) -> Colour:
-    """Pascal VOC's rule (VOClabelcolormap.m): unlike colours for any number of classes."""
-    red, green, blue = (sum(((i >> (3 * k + c)) & 1) << (7 - k) for k in range(3)) for c in range(3))
-    return red, green, blue
+    return int(hashlib.sha256(os.fsencode(name)).hexdigest()[:8], 16) < share * 2**32

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scaseg.data.archives import unpack
+from scaseg.data.archives import link_within, unpack
 from scaseg.data.build import build_source, dataset_class
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
+from scaseg.data.listing import masks_in
+from scaseg.data.pairing import listed
 from scaseg.data.verify import Verified, check_counts, check_faults, same_images, union, verify
 from scaseg.errors import UserError
+from scaseg.files import write_text
 
 Progress = Callable[[str], Callable[[int, int], None]]  # a title -> a report of (done, total)
 REQUIRED = ("train", "val")
@@ -77,11 +80,9 @@ def verify_all(
 def _list_of_trainaug(folder: Path) -> None:
     """train_aug is every mask of SegmentationClassAug, VOC's and SBD's, but those of val: its list, if it lacks."""
     lists, masks = folder / "ImageSets/Segmentation", folder / "SegmentationClassAug"
-    if not masks.is_dir() or not (lists / "val.txt").is_file():
+    if not masks.is_dir() or not (lists / "val.txt").is_file() or link_within(folder, lists / "trainaug.txt"):
         return
     if not any((lists / name).exists() for name in ("trainaug.txt", "train_aug.txt")):
-        val = set((lists / "val.txt").read_text().split())
-        names = [name for name in files(masks, (".png",)) if name not in val]
-        beside = lists / "trainaug.txt.part"
-        beside.write_text("".join(f"{name}\n" for name in names))
-        beside.replace(lists / "trainaug.txt")
+        found = masks_in(masks, ".png").files
+        val = set(listed(lists / "val.txt", found))
+        write_text(lists / "trainaug.txt", "".join(f"{name}\n" for name in found if name not in val))

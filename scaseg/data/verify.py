@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.data.folder import FolderDataset
+from scaseg.data.image_folder import ImageFolder
+from scaseg.data.labels import IGNORE
+from scaseg.data.survey import Survey
 from scaseg.errors import UserError
 
 Report = Callable[[int, int], None]
@@ -31,6 +34,7 @@ class Verified:
     largest: tuple[int, int]
     images: dict[str, list[str]] = field(default_factory=dict)  # digest of the file -> names
     faults: list[str] = field(default_factory=list)
+    survey: Survey | None = None  # of its masks
     opened: bool = True  # False: all its pairs belong to other splits, which were opened
 
     @property
@@ -45,17 +49,24 @@ def verify(source: FolderDataset, workers: int = 0, report: Report | None = None
     classes = source.labels.num_classes
     found = Verified(source.split, len(source), source.labelled, np.zeros(classes + 1, np.int64), (0, 0), (0, 0))
     images: dict[str, list[str]] = defaultdict(list)
+    total = np.zeros(256, np.int64)
     sizes: set[tuple[int, int]] = set()
-    for i, (fault, digest, size, pixels) in enumerate(_each(source, workers), 1):
+    for i, (fault, digest, size, stored) in enumerate(_each(source, workers), 1):
         if fault:
             found.faults.append(fault)
         else:
-            found.pixels += pixels
+            total += stored
             images[digest].append(source.name(i - 1))
             sizes.add(size)
         if report is not None:
             report(i, len(source))
     found.images = dict(images)
+    if source.labelled:
+        own = isinstance(source, ImageFolder)
+        found.survey = Survey(source.split, source.labels, total, len(source), len(source), own)
+        found.pixels = found.survey.pixels
+    else:
+        found.pixels[-1] = total.sum()
     if sizes:
         found.smallest, found.largest = min(sizes, key=_area), max(sizes, key=_area)
     return found
@@ -129,15 +140,18 @@ def _look_there(i: int) -> Outcome:
 
 
 def _look(source: FolderDataset, i: int) -> Outcome:
-    classes = source.labels.num_classes
+    stored = np.zeros(256, np.int64)
     try:
-        _, mask = source.read(i)
+        image, ids = source.read_ids(i)
+        if ids is not None:
+            source.labels.encode(ids, str(source.pairs[i].mask))  # whether they are legal
+            stored += np.bincount(ids.ravel(), minlength=256)
+        else:
+            stored[IGNORE] = image.shape[0] * image.shape[1]
         digest = hashlib.sha1(Path(source.pairs[i].image).read_bytes(), usedforsecurity=False).hexdigest()
     except UserError as error:
-        return str(error), "", (0, 0), np.zeros(classes + 1, np.int64)
-    counts = np.bincount(mask.ravel(), minlength=256)
-    pixels = np.append(counts[:classes], counts[255]).astype(np.int64)
-    return None, digest, (mask.shape[0], mask.shape[1]), pixels
+        return str(error), "", (0, 0), stored
+    return None, digest, (image.shape[0], image.shape[1]), stored
 
 
 def _area(size: tuple[int, int]) -> Any:

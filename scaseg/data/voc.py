@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from scaseg.data.folder import FolderDataset, Pair, files
+from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable, names
+from scaseg.data.listing import images_in, masks_in
 from scaseg.data.release import Archive, Submission
 
 
@@ -52,11 +53,9 @@ class VOC(FolderDataset):
 
     def find_pairs(self) -> list[Pair]:
         """The pairs that the split's list names."""
-        if not self.labelled:
-            images = files(self.subfolder("JPEGImages"), (".jpg",))
-            return self.match(images, None, self.read_list(f"ImageSets/Segmentation/{self.split}.txt"))
         augmented = self.split == "train_aug"
-        images = files(self.subfolder("JPEGImages"), (".jpg",))
-        masks = files(self.subfolder("SegmentationClassAug" if augmented else "SegmentationClass"), (".png",))
         lists = ("trainaug.txt", "train_aug.txt") if augmented else (f"{self.split}.txt",)
-        return self.match(images, masks, self.read_list(*(f"ImageSets/Segmentation/{name}" for name in lists)))
+        images, masks = images_in(self.subfolder("JPEGImages")), None
+        if self.labelled:
+            masks = masks_in(self.subfolder("SegmentationClassAug" if augmented else "SegmentationClass"), ".png")
+        return self.match(images, masks, self.listed(images, *(f"ImageSets/Segmentation/{name}" for name in lists)))

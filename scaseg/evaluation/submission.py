@@ -4,15 +4,16 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from scaseg.data.folder import read_mask
+from scaseg.data.folder import FolderDataset
 from scaseg.data.labels import IGNORE, LabelTable, Mask
+from scaseg.data.masks import read_mask
 from scaseg.data.release import Submission
 from scaseg.errors import UserError
 from scaseg.evaluation.coco import read_segments, segments
@@ -34,6 +35,13 @@ class Export:
         self.folder, self.source = folder, source
         self.part = folder.with_name(folder.name + ".part")
         self.archive: Path | None = None
+        self.places = {source.name(i): i for i in range(len(source))}
+        paths = {PurePosixPath(self._path(name)) for name in self.places}
+        if inside := paths & {folder for path in paths for folder in path.parents}:
+            raise UserError(f"export={folder}: {min(inside)} would be a file and a folder: rename one of the images")
+        if source.submission.coco:
+            for name in self.places:
+                _image_id(name)
 
     def start(self) -> None:
         """Make the folder; what an interrupted export of this name left is dropped."""
@@ -41,12 +49,12 @@ class Export:
         (self.part / PREDICTIONS).mkdir(parents=True)
 
     def write(self, name: str, labels: Mask) -> None:
-        """One prediction, train ids (H, W) at the image's own size."""
+        """One prediction, train ids (H, W) at the size of the upright image; it is written as masks lie."""
         form: Submission = self.source.submission
-        path = self.part / PREDICTIONS / form.path.format(name=name, split=self.source.split)
+        path = self.part / PREDICTIONS / self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         table: LabelTable = self.source.submission_labels
-        raw = table.decode(labels)
+        raw = table.decode(_as_masks_lie(self.source, self.places[name], labels))
         if form.palette:
             picture = Image.frombytes("P", (raw.shape[1], raw.shape[0]), raw.tobytes())
             every = np.arange(256, dtype=np.uint8)[None]
@@ -57,6 +65,9 @@ class Export:
         else:
             picture = Image.fromarray(raw)
         picture.save(path)
+
+    def _path(self, name: str) -> str:
+        return str(self.source.submission.path.format(name=name, split=self.source.split))
 
     def finish(self, report: Report | None = None) -> torch.Tensor:
         """Read all back, pack, rename; returns the confusion matrix (K, K) of what was read, zero without masks."""
@@ -108,7 +119,7 @@ def check(folder: Path, source: Any, report: Report | None = None) -> torch.Tens
         if (labels == IGNORE).any():
             ids = np.unique(raw[labels == IGNORE]).tolist()
             raise UserError(f"{path} predicts id {ids[0]}, which is no class that the benchmark counts")
-        truth = source.truth(i)
+        truth = _as_masks_lie(source, i, source.truth(i))
         if truth.shape != raw.shape:
             raise UserError(
                 f"{path} is {raw.shape[1]}x{raw.shape[0]}, its image {truth.shape[1]}x{truth.shape[0]}: predictions"
@@ -120,6 +131,10 @@ def check(folder: Path, source: Any, report: Report | None = None) -> torch.Tens
         if report is not None:
             report(done, len(wanted))
     return matrix
+
+
+def _as_masks_lie(source: Any, i: int, labels: Mask) -> Mask:
+    return source.as_masks_lie(i, labels) if isinstance(source, FolderDataset) else labels
 
 
 def _with_other(raw: Mask) -> Mask:
@@ -155,4 +170,6 @@ def _read_coco(folder: Path, source: Any) -> Callable[[str, tuple[int, ...]], Ma
 
 
 def _image_id(name: str) -> int:
+    if not name.isdecimal():
+        raise UserError(f"image {name} has no number for a name, which COCO's results are told apart by: take it out")
     return int(name)

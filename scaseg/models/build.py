@@ -1,6 +1,5 @@
 """From plain configuration to modules: `_target_` names the class, the other keys are its arguments."""
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -9,24 +8,19 @@ from torch import nn
 
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD, Segmentor
+from scaseg.named import MODELS, named_class
 
 NOT_ARGUMENTS = ("name", "weights", "weights_sha256", "mean", "std")
 
 
 def build_module(cfg: Mapping[str, Any], where: str, **extra: Any) -> nn.Module:
-    """Instantiate `cfg["_target_"]`, which must be an nn.Module, with the other keys and `extra`.
+    """Instantiate `cfg["_target_"]`, an nn.Module of ours or one that was allowed, with the other keys and `extra`.
 
     Keys of NOT_ARGUMENTS and those that start with an underscore are not arguments. Raises UserError where the class
-    is missing or refuses a value. Configurations come out of checkpoints too, so nothing but a module is built.
+    is not allowed (see scaseg.named), is missing or refuses a value.
     """
     target = str(cfg["_target_"])
-    module, _, attribute = target.rpartition(".")
-    try:
-        cls = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{where}._target_={target}: no such class ({error})") from error
-    if not (inspect.isclass(cls) and issubclass(cls, nn.Module)):
-        raise UserError(f"{where}._target_={target} is not an nn.Module")
+    cls = named_class(target, f"{where}._target_", MODELS, nn.Module, "an nn.Module")
     arguments = {k: v for k, v in cfg.items() if k not in NOT_ARGUMENTS and not k.startswith("_")}
     known = inspect.signature(cls).parameters
     if unknown := [key for key in arguments if key not in known]:

@@ -1,6 +1,6 @@
 """python -m scaseg.report: tables, figures and a page from run folders, beside the paper's printed figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class ReportConfig:
     figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
     figure_dataset: str = "ade20k"
     curves: str | None = None  # a .png, .svg or .pdf: loss and mIoU over the steps, one curve a run
+    allow: list[str] = field(default_factory=list)  # packages whose classes runs may name; figure counts their models
 
 
 ConfigStore.instance().store(name="report_schema", node=ReportConfig)

@@ -14,7 +14,9 @@ import torch
 from scaseg.complexity.latency import Spread, interleaved
 from scaseg.data.cache import Cache
 from scaseg.data.datasets import TrainSamples, collate_train
-from scaseg.data.folder import FolderDataset, read_image, read_mask
+from scaseg.data.folder import FolderDataset
+from scaseg.data.images import read_image
+from scaseg.data.masks import read_mask
 from scaseg.data.photometric import distort
 from scaseg.data.sizes import box_ratio
 from scaseg.suites.row import Row
@@ -106,7 +108,7 @@ def _stepwise(samples: TrainSamples, source: FolderDataset, n: int, spent: dict[
 
     raw = read_mask(pair.mask)
     lap(MASK)
-    image = read_image(pair.image, source.reduction(pair.image, factor * box_ratio(raw.shape, crop.resize_box)))
+    image = read_image(pair.image, source.reduction(factor * box_ratio(raw.shape, crop.resize_box)))
     lap(DECODE)
     mask = source.labels.encode(raw, pair.mask)
     lap(IDS)

@@ -43,6 +43,10 @@ def export(options: Options, calibration: Sequence[Path], sizes: Sequence[Size])
     if options.format == "safetensors":
         print(f"written: {save(model, target)}")
         return target
+    if options.int8:
+        from scaseg.use.quantise import large_enough
+
+        calibration = large_enough(model, calibration)
     part = target.with_name(f"part-{target.name}")  # the suffix stays last: readers go by it
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

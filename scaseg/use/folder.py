@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
+from scaseg.data.images import read_image, size_and_turn
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.use.inputs import Input
 from scaseg.use.model import TrainedModel
 from scaseg.use.outputs import Outputs
-from scaseg.use.pictures import Picture, read_picture, stored_size
+from scaseg.use.pictures import Picture
 from scaseg.use.progress import ProgressLine
 from scaseg.use.video import predict_video
 
@@ -49,15 +49,18 @@ def predict_all(
             progress.say(f"failed: {one.path}: {reason}")
             progress.advance()
 
-        wanted = []
-        for one in images:
-            if not overwrite and outputs.there(one.name):
-                outcome.kept.append(str(one.name))
-                progress.advance()
-            else:
-                wanted.append(one)
+        def wanted(some: Sequence[Input]) -> Iterator[Input]:
+            for one in some:
+                if overwrite or not outputs.kept(one):
+                    yield one
+                elif damage := outputs.damage(one):
+                    fail(one, UserError(f"{one.path}: {damage} before"))
+                else:
+                    outcome.kept.append(str(one.name))
+                    progress.advance()
+
         with ThreadPoolExecutor(THREADS) as pool:
-            sized = _sized(pool, wanted, model, max_pixels, fail)
+            sized = _sized(pool, list(wanted(images)), model, max_pixels, fail)
             batches = _batches(sized, model, batch_size)
             writing: deque[Future[None]] = deque()
             for group, pictures in _read_ahead(pool, batches):
@@ -70,20 +73,22 @@ def predict_all(
                 for same in _one_size(good):
                     masks = model.predict_batch([picture for _, picture in same])
                     for (one, picture), mask in zip(same, masks, strict=True):
-                        writing.append(pool.submit(outputs.write, one.name, picture, mask))
+                        writing.append(pool.submit(outputs.write, one, picture, mask))
                         outcome.done.append(str(one.name))
                     progress.advance(len(same))
                 while len(writing) > 2 * batch_size:
                     _written(writing.popleft(), outputs)
             for future in writing:
                 _written(future, outputs)
-        for one in videos:
+        for one in wanted(videos):
             try:
-                kept = predict_video(model, one, outputs, batch_size, overwrite, progress)
+                predict_video(model, one, outputs, batch_size, progress)
             except UserError as error:
                 fail(one, error)
+            except OSError as error:
+                raise _unwritable(outputs, error) from error
             else:
-                (outcome.kept if kept else outcome.done).append(str(one.name))
+                outcome.done.append(str(one.name))
                 progress.advance()
     return outcome
 
@@ -97,7 +102,7 @@ def _sized(
 ) -> list[tuple[Size, Input]]:
     """Each readable header's size; headers alone, so that a folder's images can be sorted by size."""
     sized = []
-    for one, size in zip(inputs, pool.map(lambda one: _caught(stored_size, one.path), inputs), strict=True):
+    for one, size in zip(inputs, pool.map(lambda one: _caught(_size, str(one.path)), inputs), strict=True):
         if isinstance(size, UserError):
             fail(one, size)
             continue
@@ -133,7 +138,7 @@ def _read_ahead(
     """Each batch with its pictures, the next one being read meanwhile."""
     ahead: deque[tuple[list[Input], list[Future[Picture | UserError]]]] = deque()
     for batch in batches:
-        ahead.append((batch, [pool.submit(_caught, read_picture, one.path) for one in batch]))
+        ahead.append((batch, [pool.submit(_caught, read_image, str(one.path)) for one in batch]))
         if len(ahead) > 1:
             group, futures = ahead.popleft()
             yield group, [future.result() for future in futures]
@@ -148,17 +153,23 @@ def _one_size(pairs: Sequence[tuple[Input, Picture]]) -> list[list[tuple[Input, 
     return list(groups.values())
 
 
-def _caught(function: Callable[[Path], Result], path: Path) -> Result | UserError:
+def _size(path: str) -> Size:
+    return size_and_turn(path)[0]
+
+
+def _caught(function: Callable[[str], Result], path: str) -> Result | UserError:
     try:
         return function(path)
     except UserError as error:
         return error
-    except OSError as error:
-        return UserError(f"{path}: cannot be read ({error.strerror or error})")
 
 
 def _written(future: "Future[None]", outputs: Outputs) -> None:
     try:
         future.result()
     except OSError as error:
-        raise UserError(f"output={outputs.folder} cannot be written: {error}; the same command goes on") from error
+        raise _unwritable(outputs, error) from error
+
+
+def _unwritable(outputs: Outputs, error: OSError) -> UserError:
+    return UserError(f"output={outputs.folder} cannot be written: {error}; the same command goes on")

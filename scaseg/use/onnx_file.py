@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 
 from scaseg.errors import UserError
 from scaseg.use.agreement import Run
-from scaseg.use.graph import EXAMPLE, FREE, LEAST_SIDE, quiet
+from scaseg.use.graph import EXAMPLE, FREE, least_side, quiet
 from scaseg.use.model import TrainedModel
 
 AXES = {"images": {0: "batch", 2: "height", 3: "width"}}
@@ -75,7 +75,7 @@ def metadata(model: TrainedModel, output: str, strip: str) -> dict[str, str]:
             "layout": "batch, 3, height, width",
             "type": "float32",
             "range": "RGB on the 0..255 scale",
-            "least_side": LEAST_SIDE * (model.config["decoder"].get("query_pool") or 1),
+            "least_side": least_side(model.config),
         },
         "normalisation": {**model.config["normalisation"], "applied": "inside"},
         "output": output,

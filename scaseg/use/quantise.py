@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from scaseg.data.images import read_image, size_and_turn
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import labels_at
 from scaseg.use.agreement import Run
+from scaseg.use.graph import least_side
 from scaseg.use.model import TrainedModel
 from scaseg.use.onnx_file import AXES
-from scaseg.use.pictures import read_picture
 from scaseg.use.progress import ProgressLine
 
 # Convolutions and matrix products hold nearly all of the work; the rest stays in float32.
@@ -64,6 +65,21 @@ def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence
         prepared.unlink(missing_ok=True)
 
 
+def large_enough(model: TrainedModel, pictures: Sequence[Path]) -> list[Path]:
+    """The pictures that an exported model takes, told by their headers; UserError where there is none."""
+    least = least_side(model.config)
+    kept = [path for path in pictures if min(model.seen_size(size_and_turn(str(path))[0])) >= least]
+    if not kept:
+        raise UserError(
+            f"calibration: none of {len(pictures)} pictures has {least} pixels a side as the model sees it, which an"
+            " exported model needs at least"
+        )
+    if small := [path for path in pictures if path not in kept]:
+        more = f" and {len(small) - 1} more" if len(small) > 1 else ""
+        print(f"left out of the calibration, with less than {least} pixels a side: {small[0]}{more}")
+    return kept
+
+
 def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[Path]) -> float:
     """Share of labels, at the size that the model sees, in which a file and PyTorch agree on real pictures."""
     shares = []
@@ -80,7 +96,7 @@ def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[
 
 
 def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
-    image = read_picture(path)
+    image = read_image(str(path))
     height, width = model.seen_size((image.shape[0], image.shape[1]))
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,9 +10,10 @@ import torch
 
 import scaseg
 from scaseg.use.folder import Outcome, predict_all
-from scaseg.use.inputs import Input
+from scaseg.use.inputs import Found
 from scaseg.use.model import TrainedModel
-from scaseg.use.outputs import KINDS, RECORD, Outputs
+from scaseg.use.outputs import Outputs
+from scaseg.use.record import KINDS, RECORD
 
 NAMED = 20  # failures repeated at the end
 
@@ -32,36 +33,37 @@ class Options(Protocol):
 
 def predict(
     options: Options,
-    inputs: Sequence[Input],
-    others: int,
+    found: Found,
     protocol: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Outcome:
-    """Predict the inputs into `options.output`; prints what was done.
+    """Predict what was found into `options.output`; prints what was done.
 
-    others: files beside the inputs that are no images by name. protocol: from the model's own to the wanted one.
+    protocol: from the model's own to the wanted one.
     """
     if options.threads:
         torch.set_num_threads(options.threads)
     model = scaseg.load(options.ckpt, chosen_device(options.device))
     model.protocol = protocol(model.protocol)
     kinds = KINDS if options.write == "both" else (options.write,)
-    outputs = Outputs(Path(options.output), kinds, model.labels)
-    record = {"model": digest(model), "protocol": model.protocol, "classes": list(model.classes)}
-    outputs.begin(record, options.overwrite)
+    of = {"model": digest(model), "protocol": model.protocol, "classes": list(model.classes)}
+    outputs = Outputs(Path(options.output), kinds, model.labels, of)
+    outputs.begin(found.inputs, options.overwrite)
     start = time.perf_counter()
-    outcome = predict_all(model, inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)
+    outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)
     seconds = time.perf_counter() - start
     failed = [{"file": file, "reason": reason} for file, reason in outcome.failed]
-    counts = {"done": len(outcome.done), "kept": len(outcome.kept), "failed": len(failed), "other_files": others}
-    outputs.finish(record, {"status": "done", "checkpoint": options.ckpt, "counts": counts, "failed": failed})
+    counts = {"done": len(outcome.done), "kept": len(outcome.kept), "failed": len(failed)}
+    counts |= {"other_files": found.others, "own_results": found.results}
+    outputs.finish({"status": "done", "checkpoint": options.ckpt, "counts": counts, "failed": failed})
 
     print(f"{len(outcome.done)} predicted in {seconds:.1f} s", end="")
     print(f", {len(outcome.kept)} kept from before (overwrite=true makes them again)" if outcome.kept else "", end="")
-    print(f", {others} files that are no images by name left out" if others else "")
+    print(f", {found.others} files that are no images by name left out" if found.others else "", end="")
+    print(f", {found.results} results of this command passed over" if found.results else "")
     if failed:
         print(f"{len(failed)} failed:")
         for file, reason in outcome.failed[:NAMED]:
-            print(f"  {file}: {reason}")
+            print(f"  {_shown(file)}: {_shown(reason)}")
         if len(failed) > NAMED:
             print(f"  and {len(failed) - NAMED} more: see {outputs.folder / RECORD}")
     print(f"output:  {outputs.folder}")
@@ -71,6 +73,11 @@ def predict(
 def chosen_device(name: str) -> str:
     """`auto` is the GPU where there is one."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _shown(text: str) -> str:
+    """What a terminal takes of a name that is not UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def digest(model: TrainedModel) -> str:

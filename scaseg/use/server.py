@@ -1,8 +1,9 @@
 """The demo's web application: one page, and one address that takes an image and answers with its masks.
 
 What it guards: nothing but the page's three files is ever served; a body is read to the limit and no further; only
-what Pillow decodes as an image of a listed kind is taken; pages of other sites can neither embed nor call it, and
-other host names than this machine's are refused (DNS rebinding); one image is computed at a time.
+images of the kinds that scaseg.data.images reads are taken, and their size is looked at before their pixels; pages of
+other sites can neither embed nor call it, and other host names than this machine's are refused (DNS rebinding); one
+image is computed at a time.
 """
 
 import asyncio
@@ -24,9 +25,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from scaseg.data.by_pillow import TooLargeError
+from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.use.model import TrainedModel
-from scaseg.use.pictures import Picture, as_picture
+from scaseg.use.pictures import Picture
 
 PAGE = Path(__file__).with_name("page")
 FILES = {
@@ -34,7 +37,6 @@ FILES = {
     "/demo.css": ("demo.css", "text/css"),
     "/demo.js": ("demo.js", "text/javascript"),
 }
-KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -119,19 +121,18 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _decoded(data: bytes, most: int) -> Picture:
+    bound = f"at most {most / 1e6:.0f} million are taken"
     try:
-        image = Image.open(io.BytesIO(data), formats=KINDS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RefusedError(415, f"This is not an image ({', '.join(KINDS)} are taken).") from error
-    with image:
-        if image.width * image.height > most:
-            raise RefusedError(
-                413, f"The image has {image.width} x {image.height} pixels; at most {most / 1e6:.0f} million are taken."
-            )
-        try:
-            return as_picture(image)
-        except (UserError, MemoryError) as error:
-            raise RefusedError(415, "The image is damaged or cut short.") from error
+        height, width = size_of(data, "it")
+        if height * width > most:
+            raise RefusedError(413, f"The image has {width} x {height} pixels; {bound}.")
+        return decode(data, "it")[0]
+    except TooLargeError as error:
+        raise RefusedError(413, f"The image is too large; {bound}.") from error
+    except (UserError, MemoryError) as error:
+        raise RefusedError(
+            415, f"This is not an image that can be taken ({str(error).removeprefix('it: ')})."
+        ) from error
 
 
 def _answer(name: str, model: TrainedModel, image: Picture) -> dict[str, Any]:

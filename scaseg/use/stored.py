@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD
+from scaseg.named import check_named
 from scaseg.use.checkpoint import load_checkpoint
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -96,4 +97,5 @@ def _read_folder(path: Path) -> Stored:
         )
     if torch.any(torch.tensor([len(colour) != 3 for colour in colours])) or len(colours) != len(classes):
         raise UserError(f"{path / CONFIG}: {len(classes)} classes and {len(colours)} colours")
+    check_named(config["model"], str(path / CONFIG))
     return Stored(config["model"], classes, colours, tensors, config["about"])

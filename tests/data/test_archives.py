@@ -80,6 +80,41 @@ def test_links_are_refused(archive, tmp_path):
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.parametrize("planted", ["folder", "file", "dangling", "part"])
+def test_nothing_is_written_through_links(archive, tmp_path, planted):
+    make(archive, FILES)
+    folder, outside = tmp_path / "to", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"mine")
+    folder.mkdir()
+    if planted == "folder":
+        (folder / "sub").symlink_to(outside)
+    else:
+        (folder / "sub").mkdir()
+        name = "b.txt.part" if planted == "part" else "b.txt"
+        (folder / "sub" / name).symlink_to(outside / ("new" if planted == "dangling" else "victim"))
+    if planted == "part":  # stands in nobody's way
+        assert unpack(archive, PLACES, folder) == (2, 0)
+        assert not (folder / "sub/b.txt").is_symlink()
+    else:
+        said = ["b.txt is there with 4 bytes"] if planted == "file" else ["to/sub", "is a symbolic link", "nothing"]
+        with says(*said):
+            unpack(archive, PLACES, folder)
+        assert not (folder / "a.txt").exists()
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"victim": b"mine"}
+
+
+def test_the_folder_itself_may_be_a_link(archive, tmp_path):
+    make(archive, FILES)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "to").symlink_to(tmp_path / "disk")
+    assert unpack(archive, PLACES, tmp_path / "to") == (2, 0)
+    assert (tmp_path / "disk/sub/b.txt").read_bytes() == b"two"
+    (tmp_path / "disk/sub").rename(tmp_path / "moved")
+    (tmp_path / "disk/sub").symlink_to(tmp_path / "moved")
+    assert unpack(archive, PLACES, tmp_path / "to") == (0, 2)  # nothing is missing, so nothing is written
+
+
 def test_damage_is_named(archive, tmp_path):
     make(archive, {f"top/{i}": bytes([i]) * 5000 for i in range(40)})
     whole = archive.read_bytes()
@@ -95,6 +130,14 @@ def test_damage_is_named(archive, tmp_path):
         assert not (tmp_path / "to/3").exists()
     archive.write_bytes(whole)
     assert sum(unpack(archive, {"top/": ""}, tmp_path / "to")) == 40
+
+
+def test_a_folder_that_cannot_be_written_is_named(archive, tmp_path):
+    make(archive, FILES)
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to/sub").write_text("no folder")
+    with says("to/sub", "is not unpacked"):
+        unpack(archive, PLACES, tmp_path / "to")
 
 
 def test_another_archive_is_no_archive_of_this_dataset(archive, tmp_path):

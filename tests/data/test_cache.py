@@ -14,7 +14,7 @@ from scaseg.data import cache as module
 from scaseg.data.cache import Cache
 from scaseg.data.camvid import CamVid
 from scaseg.data.datasets import CounterBatches, TrainSamples, collate_train
-from scaseg.data.folder import read_mask
+from scaseg.data.masks import read_mask
 from scaseg.errors import UserError
 from tests.conftest import ROOT
 from tests.data.test_datasets import AUGMENT, equal

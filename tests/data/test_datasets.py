@@ -17,7 +17,7 @@ from scaseg.data.datasets import (
     evaluation_size,
     start_worker,
 )
-from scaseg.data.folder import read_image
+from scaseg.data.images import read_image
 from scaseg.data.shapes import Shapes
 from scaseg.data.voc import VOC
 

@@ -84,7 +84,7 @@ def test_folders_of_splits_and_lists(tmp_path):
         ("[]", "must be a list of names"),
         ("[cat, cat]", "name cat comes twice"),
         ("[cat, {name: dog, id: 0}]", "id 0 comes twice"),
-        ("[cat, {name: dog, id: 255}]", "id 255 comes twice (dataset.ignore_ids)"),
+        ("[cat, {name: dog, id: 255}, {name: cow, id: 255}]", "id 255 comes twice"),
         ("[cat, {name: dog, id: 300}]", "entry 2"),
         ("[{name: dog, color: [1, 2, 3]}]", "entry 1"),
         ("[{name: dog, colour: red}]", "entry 1"),

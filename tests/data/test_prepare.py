@@ -109,7 +109,7 @@ def test_all_faults_are_told_at_once(tmp_path):
     Image.fromarray(np.zeros((40, 56), np.uint16)).save(masks[3])
     masks[4].write_bytes(masks[4].read_bytes()[:-30])
     masks[5].write_bytes(b"")
-    said = ("6 faulty pairs in train", "id 200", "is a RGB PNG", "differ in size", "16-bit", "cut short", "and 1 more")
+    said = ("6 faulty pairs in train", "id 200", "is an RGB PNG", "differ in size", "16-bit", "cut short", "and 1 more")
     with says(*said[:1]) as error:
         verify_all(dataset("ade20k"), root, True, 0, quiet)
     assert all(part in str(error.value) for part in said)

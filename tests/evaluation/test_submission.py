@@ -140,7 +140,7 @@ def says(*parts):
         (lambda path: save(path, np.full(SIZE, 255), "P"), ["predicts id 255, which is no class"]),
         (lambda path: save(path, np.full(SIZE, 21), "P"), ["holds id 21"]),
         (lambda path: save(path, np.zeros(SIZE), "L"), ["must be an indexed PNG"]),
-        (lambda path: save(path, np.zeros((*SIZE, 3)), "RGB"), ["is a RGB PNG"]),
+        (lambda path: save(path, np.zeros((*SIZE, 3)), "RGB"), ["is an RGB PNG"]),
         (lambda path: path.write_bytes(path.read_bytes()[:-30]), ["cut short"]),
         (lambda path: shutil.rmtree(path.parents[5] / "predictions"), ["is no export"]),
     ],

@@ -1,5 +1,6 @@
 """A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+import scaseg
 from scaseg.config import compose, run_config
 from scaseg.data.build import dataset_class
 from scaseg.models.build import build_segmentor
+from scaseg.use.model import TrainedModel
 
 TINY = [
     "backbone=mscan_t",
@@ -45,6 +48,15 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("run") / "checkpoints" / "last.ckpt")
+
+
+@pytest.fixture(scope="module")
+def small(checkpoint: Path) -> Iterator[TrainedModel]:
+    """The model on one thread: so small a one waits for others most of its time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield scaseg.load(checkpoint)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,28 @@ def test_refuses_cut_and_huge_images(client: TestClient, photo: Picture) -> None
     assert client.post("/predict", content=endless).status_code == 413
 
 
+@pytest.mark.parametrize(("form", "said"), [("PNG", "30000 x 30000"), ("JPEG", "30000 x 30000"), ("BMP", "too large")])
+def test_refuses_what_says_that_it_is_huge(client: TestClient, form: str, said: str) -> None:
+    """900 megapixels, of which no decoder is asked."""
+    data = bytearray(encoded(np.zeros((8, 8, 3), np.uint8), form))
+    at, side = {
+        "PNG": (16, b"\0\0\x75\x30"),
+        "JPEG": (data.find(b"\xff\xc0") + 5, b"\x75\x30"),
+        "BMP": (18, b"\x30\x75\0\0"),
+    }[form]
+    data[at : at + 2 * len(side)] = side * 2
+    reply = client.post("/predict", content=bytes(data))
+    assert reply.status_code == 413 and said in reply.json()["error"] and "at most" in reply.json()["error"]
+
+
+def test_photos_are_upright_as_in_every_command(client: TestClient, checkpoint: Path, photo: Picture) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    told = client.post("/predict", content=encoded(photo, "JPEG", exif=exif, quality=95)).json()
+    assert (told["width"], told["height"]) == (72, 96)
+    assert decoded(told["answers"][0]["mask"]).shape == (96, 72, 3)
+
+
 def test_eps_is_not_handed_to_a_shell(client: TestClient) -> None:
     """Pillow would run Ghostscript on it."""
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"

@@ -16,6 +16,7 @@ from scaseg.use.agreement import Agreement, compare, require
 from scaseg.use.export import export
 from scaseg.use.graph import computed
 from scaseg.use.onnx_file import onnx_runner
+from scaseg.use.quantise import large_enough
 from tests.conftest import ROOT
 from tests.use.conftest import write_checkpoint
 
@@ -147,6 +148,22 @@ def test_strip_forms_are_put_back(checkpoint: Path) -> None:
     with computed(segmentor, "exact"):
         assert {module.strip for module in segmentor.modules() if hasattr(module, "strip")} == {"exact"}
     assert [module.strip for module in segmentor.modules() if hasattr(module, "strip")] == forms
+
+
+def test_pictures_too_small_for_a_graph_are_left_out(
+    checkpoint: Path, photo: Picture, tmp_path: Path, capsys: Any
+) -> None:
+    for name, size in (("one.png", (1, 1)), ("line.png", (63, 96)), ("good.png", (64, 64))):
+        Image.fromarray(np.ascontiguousarray(photo[: size[0], : size[1]])).save(tmp_path / name)
+    small, line, good = (tmp_path / name for name in ("one.png", "line.png", "good.png"))
+    model = scaseg.load(checkpoint)
+    assert large_enough(model, [small, good, line]) == [good]
+    assert f"less than 64 pixels a side: {small} and 1 more" in capsys.readouterr().out
+    with pytest.raises(UserError, match="none of 1 pictures has 64 pixels a side"):
+        export(options(checkpoint, tmp_path / "m8.onnx", int8=True), [small], SIZES)
+    assert not (tmp_path / "m8.onnx").exists()
+    model.protocol |= {"box": [256, 128]}  # which makes them large
+    assert large_enough(model, [small]) == [small]
 
 
 @pytest.mark.slow

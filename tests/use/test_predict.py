@@ -10,19 +10,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import scaseg
 from scaseg.config import merge_protocol
-from scaseg.data.folder import read_mask
+from scaseg.data.masks import read_mask
 from scaseg.errors import UserError
 from scaseg.use.folder import predict_all
-from scaseg.use.inputs import find_inputs
+from scaseg.use.inputs import Found, find_inputs
 from scaseg.use.model import TrainedModel
-from scaseg.use.outputs import KINDS, Outputs
+from scaseg.use.outputs import Outputs
+from scaseg.use.record import KINDS
 from scaseg.use.run import predict
 from tests.use.broken import good_files, odd_files
 
@@ -44,13 +44,13 @@ def test_a_folder_with_broken_files(model: TrainedModel, photo: Picture, tmp_pat
     good_files(tmp_path / "in" / "deep", 12, photo)
     readable, broken = odd_files(tmp_path / "in", photo)
     (tmp_path / "in" / "notes.txt").write_text("left out")
-    inputs, others = find_inputs(str(tmp_path / "in"))
+    inputs, others, _ = find_inputs(str(tmp_path / "in"))
     outputs = Outputs(tmp_path / "out", KINDS, model.labels)
     outcome = predict_all(model, inputs, outputs, 4, False, 2**25)
     assert others == 1
     assert sorted(Path(file).name for file, _ in outcome.failed) == sorted(broken)
     assert len(outcome.done) == 12 + len(readable)
-    by_name = {one.path.name: one.name for one in inputs}
+    by_name = {one.path.name: one for one in inputs}
     for name, shown in readable.items():
         mask = read_mask(str(outputs.files(by_name[name])["masks"]))
         np.testing.assert_array_equal(mask, model.predict(np.ascontiguousarray(shown)), name)
@@ -65,7 +65,7 @@ def test_a_folder_with_broken_files(model: TrainedModel, photo: Picture, tmp_pat
 def test_a_thousand_images_in_flat_memory(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
     odd_files(tmp_path / "in", photo)
     good_files(tmp_path / "in", 980, np.tile(photo, (3, 3, 1)))
-    inputs, _ = find_inputs(str(tmp_path / "in"))
+    inputs = find_inputs(str(tmp_path / "in")).inputs
     outputs = Outputs(tmp_path / "out", ("masks",), model.labels)
     assert len(inputs) == 1000
     predict_all(model, inputs[-200:], Outputs(tmp_path / "warm", ("masks",), model.labels), 4, False, 2**25)
@@ -85,81 +85,47 @@ def test_the_command_names_counts_and_says_so(checkpoint: Path, photo: Picture, 
     assert told.returncode == 1
     assert f"{folder / 'bad.jpg'}: not an image" in told.stdout and "2 predicted" in told.stdout
     record = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert record["counts"] == {"done": 2, "kept": 0, "failed": 1, "other_files": 0}
+    assert record["counts"] == {"done": 2, "kept": 0, "failed": 1, "other_files": 0, "own_results": 0}
     mask = tmp_path / "out" / "masks" / "good_0000.png"
     with Image.open(mask) as image:
         assert image.mode == "P"
         palette = np.array(image.getpalette()).reshape(-1, 3)
     np.testing.assert_array_equal(palette[: len(record["classes"])], [c["colour"] for c in record["classes"]])
-    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not [path for path in (tmp_path / "out").rglob("*") if "part" in path.name]
 
 
 def test_nothing_is_overwritten_unless_asked(checkpoint: Path, photo: Picture, tmp_path: Path) -> None:
     good_files(tmp_path / "in", 2, photo)
-    inputs, _ = find_inputs(str(tmp_path / "in"))
+    inputs = find_inputs(str(tmp_path / "in")).inputs
     options = SimpleNamespace(
         ckpt=str(checkpoint), output=str(tmp_path / "out"), write="masks", overwrite=False, batch_size=4,
         max_pixels=2**25, device="cpu", threads=None,
     )  # fmt: skip
-    assert len(predict(options, inputs[:1], 0, dict).done) == 1
+    assert len(predict(options, Found(inputs[:1], 0, 0), dict).done) == 1
+    found = Found(inputs, 0, 0)
     mask = tmp_path / "out" / "masks" / "good_0000.png"
     stamp = mask.stat().st_mtime_ns
-    outcome = predict(options, inputs, 0, dict)  # goes on: nothing is made again
+    outcome = predict(options, found, dict)  # goes on: nothing is made again
     assert len(outcome.kept) == len(outcome.done) == 1 and mask.stat().st_mtime_ns == stamp
     other = partial(merge_protocol, changes={"size_divisor": 32})
     with pytest.raises(UserError, match="another protocol"):
-        predict(options, inputs, 0, other)
+        predict(options, found, other)
     options.overwrite = True
-    assert len(predict(options, inputs, 0, other).done) == 2 and mask.stat().st_mtime_ns > stamp
-    options.overwrite, options.output = False, str(tmp_path / "thesis")
+    assert len(predict(options, found, other).done) == 2 and mask.stat().st_mtime_ns > stamp
+    options.output = str(tmp_path / "thesis")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(UserError, match="not this command's"):
-        predict(options, inputs, 0, dict)
+    for options.overwrite in (False, True):  # which is for results alone
+        with pytest.raises(UserError, match="not this command's"):
+            predict(options, found, dict)
     assert os.listdir(tmp_path / "thesis") == ["chapter.txt"]  # noqa: PTH208
-
-
-def test_a_video(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
-    film = tmp_path / "film.avi"
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (96, 72))
-    for number in range(7):
-        writer.write(np.ascontiguousarray(np.roll(photo, number * 8, 1)))
-    writer.release()
-    (tmp_path / "broken.mp4").write_bytes(b"nothing")
-    outputs = Outputs(tmp_path / "out", KINDS, model.labels)
-    inputs = find_inputs(str(tmp_path / "*.*"))[0]
-    outcome = predict_all(model, inputs, outputs, 3, False, 2**25)
-    assert outcome.done == ["film"] and [Path(file).name for file, _ in outcome.failed] == ["broken.mp4"]
-    assert len(list((tmp_path / "out" / "masks" / "film").glob("*.png"))) == 7
-    shown = cv2.VideoCapture(str(tmp_path / "out" / "overlays" / "film.mp4"))
-    assert shown.get(cv2.CAP_PROP_FRAME_COUNT) == 7
-    frames = cv2.VideoCapture(str(film))
-    frames.set(cv2.CAP_PROP_POS_FRAMES, 6)
-    last = cv2.cvtColor(frames.read()[1], cv2.COLOR_BGR2RGB)
-    mask = read_mask(str(tmp_path / "out" / "masks" / "film" / "000006.png"))
-    assert (mask == model.predict(last)).mean() > 0.9999
-    assert predict_all(model, find_inputs(str(film))[0], outputs, 3, False, 2**25).kept == ["film"]
-    assert not list((tmp_path / "out").rglob("part-*"))
-
-
-def test_a_video_cut_short_leaves_nothing(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
-    film = tmp_path / "film.avi"
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (96, 72))
-    for _ in range(9):
-        writer.write(photo)
-    writer.release()
-    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    outputs = Outputs(tmp_path / "out", KINDS, model.labels)
-    outcome = predict_all(model, find_inputs(str(film))[0], outputs, 2, False, 2**25)
-    assert len(outcome.failed) == 1
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def test_names_of_results(tmp_path: Path) -> None:
     for name in ("a/x.jpg", "a/x.png", "b/x.jpg", "b/.hidden.jpg", "c.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    inputs, others = find_inputs(str(tmp_path))
+    inputs, others, _ = find_inputs(str(tmp_path))
     assert [str(one.name) for one in inputs] == ["a/x.jpg", "a/x.png", "b/x"] and others == 1
     assert [str(one.name) for one in find_inputs(f"{tmp_path}/**/x.jpg")[0]] == ["a/x", "b/x"]
     assert [str(one.name) for one in find_inputs(str(tmp_path / "c.txt"))[0]] == ["c"]
@@ -170,7 +136,7 @@ def test_names_of_results(tmp_path: Path) -> None:
 
 def test_too_many_pixels_at_once(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
     good_files(tmp_path / "in", 1, photo)
-    inputs, _ = find_inputs(str(tmp_path / "in"))
+    inputs, *_ = find_inputs(str(tmp_path / "in"))
     outputs = Outputs(tmp_path / "out", ("masks",), model.labels)
     outcome = predict_all(model, inputs, outputs, 1, False, 1000)
     assert "protocol.mode=slide" in outcome.failed[0][1]
