@@ -222,7 +222,7 @@ def test_what_is_no_checkpoint_is_refused(checkpoint: Path, cli: Cli, tmp_path: 
         ("cut.ckpt", "not a checkpoint that can be read"),
         ("list.ckpt", "not written by scaseg.train"),
         ("foreign.ckpt", "not written by scaseg.train"),
-        (".", "not a run's folder (it has no checkpoints/last.ckpt); give a run's folder or a .ckpt file"),
+        (".", "neither a run's folder (it has no checkpoints/last.ckpt) nor one that scaseg.save_pretrained wrote"),
     ):
         for module, options in (("evaluate", [f"ckpt={name}"]), ("train", [*TINY, f"ckpt_path={name}"])):
             status, _, err = cli(module, *options)

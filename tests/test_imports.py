@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
-    ("errors", "torchvision_fix", "files", "machine", "named"),
+    ("errors", "torchvision_fix", "files", "machine", "named", "runs.folder"),
     ("data.labels", "models.layers"),
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),

@@ -92,15 +92,13 @@ class ImageFolder(FolderDataset):
                 f"no test split in {self.root.absolute()}: make a folder {self.images}/test, or lists train.txt,"
                 " val.txt and test.txt"
             )
-        every, val = self._pairs(images), self.split == "val"
-        pairs = [pair for pair in every if _falls_to_val(pair.name, self.val_share) == val]
-        if every and not pairs:
+        every = self._pairs(images)
+        if len(every) < 2:
             raise UserError(
-                f"{self.folder} in {self.root.absolute()}: of {len(every)} images none falls to {self.split}, drawn by"
-                f" name at dataset.val_share={self.val_share}: make a folder {self.images}/{self.split}, or lists"
-                f" train.txt and val.txt"
+                f"{self.folder} in {self.root.absolute()}: train and val need an image each, not 1 together"
             )
-        return pairs
+        val = _val_names([pair.name for pair in every], self.val_share)
+        return [pair for pair in every if (pair.name in val) == (self.split == "val")]
 
     def _images(self, *parts: str, beside: Sequence[str] = ()) -> Listing:
         """Of a folder; beside: what lies where the splits' folders do, and belongs to none."""
@@ -143,6 +141,8 @@ def _same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _falls_to_val(name: str, share: float) -> bool:
-    """By the name alone: an image stays in its split when others are added."""
-    return int(hashlib.sha256(os.fsencode(name)).hexdigest()[:8], 16) < share * 2**32
+def _val_names(names: Sequence[str], share: float) -> set[str]:
+    """Drawn by each name alone: an image stays in its split when others are added. Neither split is empty."""
+    drawn = {name: int(hashlib.sha256(os.fsencode(name)).hexdigest()[:8], 16) for name in names}
+    val = {name for name, number in drawn.items() if number < share * 2**32} or {min(names, key=drawn.__getitem__)}
+    return val if len(val) < len(names) else val - {max(names, key=drawn.__getitem__)}

@@ -1,8 +1,10 @@
 """What the masks of a split hold, looked at before training: classes that are not there teach nothing."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -94,15 +96,22 @@ class Survey:
         return "Compare the ids in the masks with those in the table: an entry {name: ..., id: N} says its own"
 
 
-def survey(source: Any, most: int | None = None, report: Report | None = None, whole: bool = False) -> Survey:
+def survey(
+    source: Any,
+    most: int | None = None,
+    report: Report | None = None,
+    whole: bool = False,
+    seconds: float = inf,
+) -> Survey:
     """Count the ids of a source's masks, evenly spread over it.
 
     source: a split with masks (a FolderDataset, or another with `labels` and `truth`). most: masks to look at; None:
-    all. It ends before where every class has been seen, unless `whole`. report: called with (done, to do). Raises
-    UserError, naming the file, for a mask that cannot be read and for an id that the table does not have.
+    all. It ends before where every class has been seen, unless `whole`, and after so many seconds. report: called with
+    (done, to do). Raises UserError, naming the file, for a mask that cannot be read and for an id that the table does
+    not have.
     """
     count = len(source) if most is None else min(most, len(source))
-    stored, seen = np.zeros(256, np.int64), 0
+    stored, seen, end = np.zeros(256, np.int64), 0, time.monotonic() + seconds
     known = np.isin(np.arange(256), list(source.labels.raw_ids))
     for seen, i in enumerate(_spread(len(source), count), 1):
         ids = source.ids(i) if isinstance(source, FolderDataset) else source.labels.decode(source.truth(i))
@@ -112,7 +121,7 @@ def survey(source: Any, most: int | None = None, report: Report | None = None, w
         stored += counts
         if report is not None:
             report(seen, count)
-        if not whole and class_pixels(stored, source.labels)[:-1].all():
+        if time.monotonic() > end or (not whole and class_pixels(stored, source.labels)[:-1].all()):
             break
     return Survey(source.split, source.labels, stored, seen, len(source), isinstance(source, ImageFolder))
 

@@ -24,10 +24,13 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
         if (found := folder / f"{which}.ckpt").is_file():
             log.info("%s=%s: %s", key, given, found)
             return found
-    saved = (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file()
-    what = "a folder of scaseg.save_pretrained, which has no optimiser or data" if saved else "not a run's folder"
+    if (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file():
+        raise UserError(
+            f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"
+        )
     raise UserError(
-        f"{key}={given}: {what} (it has no {CHECKPOINTS}/{which}.ckpt); give a run's folder or a .ckpt file"
+        f"{key}={given}: neither a run's folder (it has no {CHECKPOINTS}/{which}.ckpt) nor one that"
+        f" scaseg.save_pretrained wrote (it has no {SAVED_CONFIG})"
     )
 
 

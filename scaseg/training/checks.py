@@ -12,10 +12,27 @@ from torch.func import functional_call
 from scaseg.config import accumulation
 from scaseg.data.folder import FolderDataset
 from scaseg.data.source import Source
+from scaseg.data.survey import survey
 from scaseg.errors import UserError
 from scaseg.models.segmentor import Segmentor
+from scaseg.runs.asked import Asked
 
 log = logging.getLogger("scaseg")
+MOST_MASKS, MOST_SECONDS = 2_000, 5.0  # looked at before a training
+
+
+def check_data(run: Asked) -> None:
+    """Raise UserError where there is nothing to learn or to score; say which classes train has no pixel of."""
+    for name, source in (("train", run.train), ("val", run.val)):
+        if not isinstance(source, FolderDataset):
+            continue
+        found = survey(source, MOST_MASKS, seconds=MOST_SECONDS)
+        all_seen = found.seen == found.masks or not found.absent
+        if all_seen and len(found.present) < (2 if name == "train" else 1):
+            raise UserError("\n".join(found.sentences()))
+        if name == "train" and (all_seen or found.own):
+            for sentence in found.sentences():
+                log.warning(sentence)
 
 
 def check_batch(config: Mapping[str, Any], model: Segmentor) -> None:

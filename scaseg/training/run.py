@@ -25,7 +25,7 @@ from scaseg.run_store import claimed, reporting
 from scaseg.runs.asked import Asked
 from scaseg.runs.folder import CHECKPOINTS
 from scaseg.training.checkpoints import Checkpoints
-from scaseg.training.checks import check_batch, say_ignored, synchronises
+from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import columns
@@ -61,6 +61,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     config, recipe, first = run.config, run.config["training"], process_rank() == 0
     if config["hardware"]["threads"]:
         torch.set_num_threads(config["hardware"]["threads"])
+    check_data(run)
     seed_everything(config["seed"], verbose=False)
     task = SegmentationTask(config, run.val.labels)
     data = SegmentationData(config, run.train, run.val)

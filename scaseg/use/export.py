@@ -12,6 +12,7 @@ import torch
 import scaseg
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
+from scaseg.runs.folder import run_of
 from scaseg.use.agreement import compare, require
 from scaseg.use.graph import capture, quiet
 from scaseg.use.model import TrainedModel
@@ -65,7 +66,7 @@ def export(options: Options, calibration: Sequence[Path], sizes: Sequence[Size])
 
 def default_target(ckpt: Path, form: str, int8: bool) -> Path:
     """Beside the run's checkpoints folder, named after the checkpoint: NAME.onnx."""
-    folder = ckpt if ckpt.is_dir() else ckpt.parent.parent if ckpt.parent.name == "checkpoints" else ckpt.parent
+    folder = ckpt if ckpt.is_dir() else run_of(ckpt)
     stem = "model" if ckpt.is_dir() else ckpt.stem
     return folder / "export" / (stem + ("-int8" if int8 else "") + SUFFIXES[form])
 

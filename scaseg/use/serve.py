@@ -9,6 +9,7 @@ import torch
 
 import scaseg
 from scaseg.errors import UserError
+from scaseg.runs.folder import run_of
 from scaseg.use.model import TrainedModel
 from scaseg.use.run import chosen_device
 
@@ -55,4 +56,4 @@ def _run(path: Path) -> str:
     path = path.resolve()
     if path.is_dir():
         return path.name
-    return path.parent.parent.name if path.parent.name == "checkpoints" else path.stem
+    return path.stem if run_of(path) == path.parent else run_of(path).name

@@ -11,9 +11,10 @@ from torch import Tensor
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD
 from scaseg.named import check_named
+from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, checkpoint_of, run_of
 from scaseg.use.checkpoint import load_checkpoint
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
 FORMAT = 1  # of config.json
 PARTS = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")
 RESULTS = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "split", "protocol", "step", "seed")
@@ -36,17 +37,9 @@ def read_stored(path: Path) -> Stored:
 
     Raises UserError.
     """
-    if not path.is_dir():
-        return _read_checkpoint(path)
     if (path / CONFIG).is_file():
         return _read_folder(path)
-    last = path / "checkpoints" / "last.ckpt"
-    if last.is_file():
-        return _read_checkpoint(last)
-    raise UserError(
-        f"{path}: neither a folder that scaseg.save_pretrained wrote (it has no {CONFIG}) nor a run's"
-        " (it has no checkpoints/last.ckpt)"
-    )
+    return _read_checkpoint(checkpoint_of(path, "ckpt"))
 
 
 def _read_checkpoint(path: Path) -> Stored:
@@ -56,7 +49,8 @@ def _read_checkpoint(path: Path) -> Stored:
     tensors = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
     config = {key: ours["config"][key] for key in PARTS if key in ours["config"]}
     config["normalisation"] = _normalisation(config["backbone"])
-    about = {"checkpoint": path.name, "step": checkpoint["global_step"], **_figures(path, checkpoint["global_step"])}
+    step = checkpoint["global_step"]
+    about = {"checkpoint": path.name, "step": step, **_figures(path, step, ours["config"])}
     return Stored(config, ours["classes"], ours["colours"], tensors, about)
 
 
@@ -64,9 +58,9 @@ def _normalisation(backbone: dict[str, Any]) -> dict[str, list[float]]:
     return {"mean": list(backbone.get("mean") or MEAN), "std": list(backbone.get("std") or STD)}
 
 
-def _figures(checkpoint: Path, step: int) -> dict[str, Any]:
+def _figures(checkpoint: Path, step: int, config: dict[str, Any]) -> dict[str, Any]:
     """From the results beside a checkpoint: those of training, and of evaluations of this very file."""
-    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    run = run_of(checkpoint)
     results: list[dict[str, Any]] = []
     for path in [run / "result.json", *sorted(run.glob("evaluation/*/result.json"))]:
         try:
@@ -75,9 +69,16 @@ def _figures(checkpoint: Path, step: int) -> dict[str, Any]:
             continue
         of_this = Path(result["checkpoint"]).name == checkpoint.name if "checkpoint" in result else True
         known = any(all(one[key] == result.get(key) for key in ("split", "protocol")) for one in results)
-        if result.get("status") == "done" and result.get("step") == step and of_this and not known:
+        done = result.get("status") == "done" and result.get("step") == step
+        if done and of_this and not known and not _of_other_data(result, config):
             results.append({key: result[key] for key in (*RESULTS, *RESULTS_MORE) if key in result})
     return {"results": results}
+
+
+def _of_other_data(result: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Whether a split of the validation split's name lay in another folder than training knew."""
+    known, found = config.get("fingerprints", {}).get("val"), result.get("fingerprint")
+    return result.get("split") == config["dataset"]["val_split"] and None not in (known, found) and known != found
 
 
 def _read_folder(path: Path) -> Stored:

@@ -1,10 +1,14 @@
 """What is known to go wrong, or to count for nothing, is said before the first step."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import scaseg.torchvision_fix  # noqa: F401
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from scaseg.config import compose, run_config
@@ -12,7 +16,8 @@ from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
 from scaseg.training.checks import check_batch
 from tests.conftest import ROOT
-from tests.training.tiny import QUIET, config, run
+from tests.training.test_run import evaluated
+from tests.training.tiny import QUIET, config, on_own, own, run
 
 pytestmark = QUIET
 ONE = ["training.batch_size_per_device=1", "training.max_steps=4", "training.val_every=4"]
@@ -59,3 +64,54 @@ def test_a_setting_that_does_nothing_is_said(
 ) -> None:
     run(config(tmp_path, "training.max_steps=1", "training.val_every=1", *overrides))
     assert said in caplog.text
+
+
+def masks(root: Path, change: Callable[[str, npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]) -> None:
+    for path in (root / "masks").iterdir():
+        ids = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert ids is not None
+        cv2.imwrite(str(path), change(path.stem, ids.astype(np.uint8)))
+
+
+def test_nothing_to_tell_apart_is_said_with_the_table_that_is_meant(tmp_path: Path) -> None:
+    """Masks 0/255 with two names: all of 255 was ignored, and the rest was learned to mIoU 100."""
+    root = own(tmp_path / "a", names="xy")
+    masks(root, lambda name, ids: np.where(ids > 0, 255, 0).astype(np.uint8))
+    with pytest.raises(UserError, match=r"(?s)y: no pixel in the 6 masks.*0 and 255; 255 is ignored.*id: 255}"):
+        run(config(tmp_path / "runs", *on_own(root)))
+    assert not (tmp_path / "runs").exists()
+    (root / "classes.yaml").write_text("- {name: x, id: 0}\n- {name: y, id: 255}\n")
+    assert set(run(config(tmp_path / "runs", *on_own(root)))["per_class"]) == {"x", "y"}
+
+
+def test_one_class_is_said(tmp_path: Path) -> None:
+    root = own(tmp_path / "a", names="x", ids=(0, 255, 255))
+    with pytest.raises(UserError, match="x is the table's one class"):
+        run(config(tmp_path / "runs", *on_own(root)))
+
+
+def test_a_class_without_a_pixel_is_said_and_the_others_are_learned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = own(tmp_path / "a", names="xyzw")
+    assert run(config(tmp_path / "runs", *on_own(root)))["absent"] == ["w"]
+    assert "w: no pixel in the 6 masks of the train split" in caplog.text
+
+
+def test_val_without_a_label_is_said_before_training(tmp_path: Path) -> None:
+    root = own(tmp_path / "a")
+    masks(root, lambda name, ids: np.full_like(ids, 255) if name in "67" else ids)
+    with pytest.raises(UserError, match="no pixel is labelled in the 2 masks of the val split: the masks hold 255"):
+        run(config(tmp_path / "runs", *on_own(root)))
+
+
+def test_an_evaluation_without_a_label_has_a_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = own(tmp_path / "a")
+    cfg = config(tmp_path / "runs", *on_own(root))
+    folder = tmp_path / "runs" / run(cfg)["run"]
+    masks(root, lambda name, ids: np.full_like(ids, 255) if name in "67" else ids)
+    result = evaluated(folder)
+    assert (result["mIoU"], result["pixel_accuracy"], result["absent"]) == (None, None, ["a", "b", "c"])
+    assert "no pixel of split=val is labelled: there is nothing to score" in caplog.text
+    again = evaluated(folder, "split=train")
+    assert again["mIoU"] is not None

@@ -163,7 +163,7 @@ def test_refuses_what_is_no_image(checkpoint: Path, image: Any, message: str) ->
 def test_refuses_what_is_no_model(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         scaseg.load(tmp_path / "none.ckpt")
-    with pytest.raises(UserError, match="neither a folder"):
+    with pytest.raises(UserError, match="neither a run's folder"):
         scaseg.load(tmp_path)
     folder = scaseg.save_pretrained(checkpoint, tmp_path / "model")
     weights = folder / "model.safetensors"
