@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -75,11 +76,15 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     if cfg.batch_size < 1 or cfg.rounds < 1:
         raise UserError(f"batch_size={cfg.batch_size} and rounds={cfg.rounds} must be at least 1")
     from scaseg.complexity import summary
+    from scaseg.use.progress import stage
 
     model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
-    parameters = summary.parameters(model, classes)
-    counts = summary.counts(model, classes, size)
-    published = summary.published_counts(model, classes, size)
+    with stage("counting parameters and multiply-adds"):
+        parameters = summary.parameters(model, classes)
+        counts = summary.counts(model, classes, size)
+        published = summary.published_counts(model, classes, size)
+    with stage("deriving peak memory"):
+        peak = _memory(model, classes, size, cfg.backward)
     memory = {"how": "derived: float32, batch 1, CPU kernels, without scratch space"}
     return {
         "backbone": model["backbone"]["name"],
@@ -101,7 +106,7 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
             for part in dict.fromkeys([*published.parts, *counts.parts])
         },
         "not_counted": {**counts.unknown, **published.unknown},
-        "peak_memory": memory | _memory(model, classes, size, cfg.backward),
+        "peak_memory": memory | peak,
         "latency": _latency(cfg, model, classes, size) if cfg.latency else None,
     }
 
@@ -126,6 +131,7 @@ def _latency(cfg: DictConfig, model: Mapping[str, Any], classes: int, size: tupl
 
     from scaseg.complexity.latency import latency
     from scaseg.models.build import build_segmentor
+    from scaseg.use.progress import stage
 
     if cfg.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device={cfg.device}: torch sees no GPU here; use device=cpu")
@@ -138,7 +144,7 @@ def _latency(cfg: DictConfig, model: Mapping[str, Any], classes: int, size: tupl
     image = torch.rand(cfg.batch_size, 3, *size).mul_(255).to(device, dtype)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    with torch.inference_mode():
+    with stage(f"timing {cfg.warmup} + {cfg.rounds} forward passes"), torch.inference_mode():
         spread = latency(lambda: segmentor(image), device, cfg.warmup, cfg.rounds)
     return {
         "seconds": spread.median,
@@ -209,6 +215,7 @@ def main(cfg: DictConfig) -> None:
         from scaseg.suites.row import record
         from scaseg.suites.row import show as show_rows
 
+        print(f"measuring suite={cfg.suite.value} in {cfg.rounds} rounds: minutes", file=sys.stderr)
         suite = importlib.import_module(f"scaseg.suites.{cfg.suite.value}")
         measured = record(cfg.suite.value, suite.rows(cfg))
         show_rows(measured)

@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
 from scaseg.config import plain
+from scaseg.files import check_writable, output_file
 from scaseg.schema import DataConfig
+
+if TYPE_CHECKING:
+    from scaseg.data.draw import Picture
 
 
 @dataclass
@@ -38,22 +43,29 @@ def main(cfg: DictConfig) -> None:
     source = build_source(plain(cfg.dataset), cfg.data_dir, split)
     from scaseg.data import browse
     from scaseg.data.datasets import TrainSamples
-    from scaseg.data.draw import write_png
     from scaseg.prepare import progress
+    from scaseg.use.progress import stage
 
     folder, name = Path(cfg.output), f"{cfg.dataset.name}_{split}"
-    folder.mkdir(parents=True, exist_ok=True)
-    sheet = browse.contact_sheet(TrainSamples(source, plain(cfg.augment), cfg.seed), cfg.samples)
-    write_png(folder / f"{name}_samples.png", sheet)
-    print(folder / f"{name}_samples.png")
+    check_writable("output", folder)
+    with stage("drawing samples"):
+        sheet = browse.contact_sheet(TrainSamples(source, plain(cfg.augment), cfg.seed), cfg.samples)
+    _write(folder / f"{name}_samples.png", sheet)
     if source.labelled:
         pixels = browse.pixels_of(source, cfg.histogram_images, progress("counting pixels"))
         counted = min(len(source), cfg.histogram_images or len(source))
         title = (
             f"{cfg.dataset.name} {split}: share of the labelled pixels, {counted} of {len(source)} images, log scale"
         )
-        write_png(folder / f"{name}_classes.png", browse.histogram(pixels, source.labels, title))
-        print(folder / f"{name}_classes.png")
+        _write(folder / f"{name}_classes.png", browse.histogram(pixels, source.labels, title))
+
+
+def _write(file: Path, picture: "Picture") -> None:
+    from scaseg.data.draw import png
+
+    with output_file("output", file) as beside:
+        beside.write_bytes(png(picture))
+    print(file)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m scaseg.compare: two or more checkpoints on one split, with intervals for every difference."""
+"""python -m scaseg.compare: two or more checkpoints on one split, image by image."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -7,7 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from scaseg.commands import command
-from scaseg.config import check_ranges, plain
+from scaseg.config import check_choices, check_ranges, plain
 from scaseg.errors import UserError
 from scaseg.schema import Hardware
 
@@ -53,6 +53,7 @@ ConfigStore.instance().store(name="compare_schema", node=CompareConfig)
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for values that are well typed and make no sense."""
+    check_choices(cfg)
     check_ranges(cfg)
     for key, least in (("calibration_bins", 1), ("resamples", 100), ("pictures", 0)):
         if cfg[key] < least:

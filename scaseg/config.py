@@ -25,6 +25,14 @@ CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / 
 CHOICES = {
     "decoder.attn": ("sa", "ca", "sca"),
     "decoder.fuse": ("native", "literal"),
+    "decoder.strip": ("auto", "exact", "spline"),
+    "decoder.projection": ("linear", "conv_norm"),
+    "decoder.form": ("plain", "city"),
+    "training.precision": (  # Lightning's, without its short forms, of which 16 could be two
+        *("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"),
+        *("transformer-engine", "transformer-engine-float16"),
+    ),
+    "hardware.accelerator": ("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "logger.name": ("csv", "wandb"),
     "logger.mode": ("auto", "online", "offline"),
     "retry": ("none", "failed"),
@@ -157,10 +165,7 @@ def accumulation(batch_size: int, per_device: int | None, world_size: int) -> tu
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for values that are well typed and yet can't work together."""
-    for key, allowed in CHOICES.items():
-        value = OmegaConf.select(cfg, key)
-        if value is not None and value not in allowed:
-            raise UserError(f"{key}={value}: choose one of {', '.join(allowed)}")
+    check_choices(cfg)
     check_ranges(cfg)
     training, augment = cfg.training, cfg.augment
     if training.ema_decay is not None and not 0 <= training.ema_decay < 1:
@@ -190,6 +195,15 @@ def check(cfg: DictConfig) -> None:
             " so that the last step is evaluated"
         )
     accumulation(training.batch_size, training.batch_size_per_device, cfg.hardware.devices * cfg.hardware.num_nodes)
+
+
+def check_choices(cfg: DictConfig) -> None:
+    """Raise UserError for a text that is none of its key's; a decoder of the user's own has values of its own."""
+    ours = str(OmegaConf.select(cfg, "decoder._target_")).startswith("scaseg.")
+    for key, allowed in CHOICES.items():
+        value = OmegaConf.select(cfg, key)
+        if value is not None and value not in allowed and (ours or not key.startswith("decoder.")):
+            raise UserError(f"{key}={value}: choose one of {', '.join(allowed)}")
 
 
 def check_ranges(cfg: DictConfig) -> None:

@@ -1,5 +1,6 @@
 """python -m scaseg.dashboard: the Weights & Biases workspace and report of a sweep."""
 
+import sys
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
@@ -7,6 +8,11 @@ from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
 from scaseg.errors import UserError
+
+NO_ACCOUNT = (
+    "saving needs a W&B account: `wandb login` or WANDB_API_KEY. Without one, the same view is"
+    " python -m scaseg.report format=html runs={} output=sweep.html"
+)
 
 
 @dataclass
@@ -26,27 +32,32 @@ ConfigStore.instance().store(name="dashboard_schema", node=DashboardConfig)
 @command("dashboard")
 def main(cfg: DictConfig) -> None:
     """Build both from what the run folders say, and save them."""
-    from scaseg.report.dashboard import describe, report, workspace
+    from scaseg.report.dashboard import describe, report, save, workspace
     from scaseg.report.runs import collect
 
     runs, problems = collect(cfg.runs)
     if not runs:
         raise UserError(f"runs={cfg.runs}: none of them can be used\n" + "\n".join(problems))
-    sweep = describe(runs, cfg.entity, cfg.project, cfg.group)
+    account = not cfg.save or _has_account()
+    try:
+        sweep = describe(runs, cfg.entity, cfg.project, cfg.group)
+    except UserError as error:  # all that is wanting at once
+        raise error if account else UserError(f"{error}; and {NO_ACCOUNT.format(cfg.runs)}") from error
+    if not account:
+        raise UserError(NO_ACCOUNT.format(cfg.runs))
     parts = [workspace(sweep), report(sweep, runs)]
+    place = f"{sweep.entity}/{sweep.project}, group {sweep.group}, {len(runs)} runs"
     if not cfg.save:
-        print(f"built, not saved: {sweep.entity}/{sweep.project}, group {sweep.group}, {len(runs)} runs")
+        print(f"built, not saved: {place}")
         return
+    print(f"saving at W&B: {place}", file=sys.stderr)
+    print(*save(parts), sep="\n")
+
+
+def _has_account() -> bool:
     from scaseg.training.wandb_log import has_account
 
-    if not has_account():
-        raise UserError(
-            "saving needs a W&B account: `wandb login` or WANDB_API_KEY. Without one, the same view is"
-            f" python -m scaseg.report format=html runs={cfg.runs} output=sweep.html"
-        )
-    for part in parts:
-        part.save()
-        print(part.url)
+    return has_account()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from scaseg.commands import command
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Parse and call scaseg.training.evaluate."""
-    from scaseg.config import check_ranges, plain
+    from scaseg.config import check_choices, check_ranges, plain
 
+    check_choices(cfg)
     check_ranges(cfg)
     from scaseg.training.evaluate import evaluate
 

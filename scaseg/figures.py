@@ -7,7 +7,7 @@ from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
 from scaseg.compare import Which
-from scaseg.config import check_ranges, plain
+from scaseg.config import check_choices, check_ranges, plain
 from scaseg.errors import UserError
 from scaseg.schema import Hardware
 
@@ -42,6 +42,7 @@ ConfigStore.instance().store(name="figures_schema", node=FiguresConfig)
 @command("figures")
 def main(cfg: DictConfig) -> None:
     """Draw, and print the picture's path."""
+    check_choices(cfg)
     check_ranges(cfg)
     if cfg.figure not in (6, 7, 8):
         raise UserError(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,33 @@ def replacing(path: Path, durable: bool = True, size: int = 0) -> Iterator[Path]
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+@contextmanager
+def output_file(option: str, path: Path) -> Iterator[Path]:
+    """As `replacing`, for a file of the user's choice: its folder is made, and UserError names the option and why not.
+
+    Within the block nothing but this file may be touched: any OSError is taken for one of it.
+    """
+    check_writable(option, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, durable=False) as beside:
+            yield beside
+    except OSError as error:
+        raise UserError(f"{option}={path} cannot be written ({error.strerror}): name another place") from error
+
+
+def check_writable(option: str, path: Path) -> None:
+    """UserError where nothing can be made at `path`: asked before minutes of work, as the answer may come after."""
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not there.is_dir() and there != path:
+        raise UserError(f"{option}={path}: {there} is a file, not a folder; name another place")
+    try:
+        with tempfile.TemporaryFile(dir=there if there.is_dir() else there.parent):  # more than os.access: of any disk
+            pass
+    except OSError as error:
+        raise UserError(f"{option}={path}: {there} cannot be written to ({error.strerror}); name another") from error
 
 
 def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:

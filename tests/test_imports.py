@@ -15,11 +15,11 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "resized_cross_entropy", "losses", "metrics", "evaluation", "complexity"),
     ("use",),
-    ("schema", "config", "run_store"),
+    ("schema", "config", "config_errors", "run_store"),
     ("runs",),
     ("training",),
     ("suites", "report", "sweep", "comparison"),
-    ("commands", "report.__main__"),
+    ("values", "overrides", "arguments", "commands", "report.__main__"),
 ]
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
 

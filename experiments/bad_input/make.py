@@ -3,6 +3,7 @@
 python experiments/bad_input/make.py
 """
 
+import shlex
 import shutil
 import struct
 import subprocess
@@ -213,6 +214,22 @@ def as_it_is(root: Path) -> None:
 
 
 PREDICT = "scaseg.predict ckpt=runs/done input=photos output=out device=cpu"
+
+
+def own_files(root: Path) -> None:
+    """A user's folder of configurations, each with a fault of its own."""
+    folder = root.parent / "own" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "cut.yaml").write_text("# @package _global_\ntraining: {max_steps: [1\nseed: }\n")
+    (folder / "list.yaml").write_text("- seed: 1\n")
+    (folder / "typo.yaml").write_text("# @package _global_\ntraining: {max_step: 10}\n")
+    (folder / "latin.yaml").write_bytes("# @package _global_\nlogger: {project: Straße}\n".encode("latin-1"))
+
+
+def folder_of_two_words(root: Path) -> None:
+    root.rename(root.with_name("my camvid (1)"))
+
+
 CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("unknown backbone", as_it_is, f"scaseg.train backbone=mit_b9 {TINY}"),
     ("unknown key", as_it_is, f"scaseg.train decoder.attnn=sca {TINY}"),
@@ -260,13 +277,42 @@ CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("video cut short", cut_video, PREDICT),
     ("results of another picture", results_of_another, PREDICT),
     ("output that is the input", five_bands, PREDICT.replace("output=out", "output=photos")),
+    ("typo in a choice", as_it_is, "scaseg.train experiment=camvid_cpuu"),
+    ("typo in an optional choice", as_it_is, "scaseg.train debug=slow"),
+    ("typo in a launcher", as_it_is, "scaseg.train --multirun hydra/launcher=slurmm seed=0,1"),
+    ("key without its section", as_it_is, "scaseg.train max_steps=5"),
+    ("the same with a plus", as_it_is, "scaseg.train +max_steps=5"),
+    ("a word of another framework", as_it_is, "scaseg.train epochs=5"),
+    ("key that needs to be there", as_it_is, "scaseg.train ~training.lr"),
+    ("text for a number", as_it_is, "scaseg.train training.max_steps=many"),
+    ("value of another list", as_it_is, "scaseg.train training.precision=16"),
+    ("list without brackets", as_it_is, "scaseg.train augment.crop_size=64,64"),
+    ("several values without --multirun", as_it_is, "scaseg.train seed=0,1"),
+    ("one wrong value among several", as_it_is, "scaseg.train --multirun training.decay=published,none"),
+    ("variable that was not set", as_it_is, "scaseg.train dataset=camvid data_dir="),
+    ("blanks around the =", as_it_is, "scaseg.train training.lr = 1e-3"),
+    ("dashes", as_it_is, "scaseg.train --max_steps 5"),
+    ("argument without a key", as_it_is, "scaseg.predict ckpt=runs/done street.jpg output=out"),
+    ("value of two words, unquoted", folder_of_two_words, "scaseg.train dataset=camvid data_dir=my camvid (1)"),
+    ("value of two words, quoted", folder_of_two_words, "scaseg.browse dataset=voc 'data_dir=my camvid (1)'"),
+    ("key of the checkpoint", as_it_is, "scaseg.evaluate ckpt=runs/done/checkpoints/last.ckpt dataset=voc"),
+    ("no dataset", as_it_is, "scaseg.prepare"),
+    ("own YAML that is none", own_files, "scaseg.train hydra.searchpath=[own] experiment=cut"),
+    ("own YAML that is a list", own_files, "scaseg.train hydra.searchpath=[own] experiment=list"),
+    ("own YAML in another encoding", own_files, "scaseg.train hydra.searchpath=[own] experiment=latin"),
+    ("own YAML with a typo", own_files, "scaseg.train --config-dir own experiment=typo"),
+    ("folder of own YAML that is not there", as_it_is, "scaseg.train hydra.searchpath=[nowhere]"),
+    ("figure of no finished run", as_it_is, "scaseg.report runs=runs figure=miou.png figure_dataset=voc"),
+    ("all tables in one CSV file", as_it_is, "scaseg.report table=all format=csv"),
+    ("place that cannot be written to", as_it_is, "scaseg.browse dataset=camvid output=/proc/browse"),
+    ("dashboard without a team", as_it_is, "scaseg.dashboard runs=runs save=false"),
 ]
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
-    data = "" if any(part in command for part in ("data_dir", "evaluate", "predict")) else " data_dir=camvid"
+    data = " data_dir=camvid" if " dataset=" in command and "data_dir" not in command and "ckpt=" not in command else ""
     done = subprocess.run(
-        [sys.executable, "-m", *(command + data).split()], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *shlex.split(command + data)], cwd=folder, capture_output=True, text=True, check=False
     )
     lines = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
     text = "\n".join(lines).replace(str(folder), "FOLDER").replace(str(HERE.parents[1]), "CHECKOUT")
@@ -290,7 +336,7 @@ def main() -> None:
         for title, breaks, command in CASES:
             place = Path(folder) / title.replace(" ", "_")
             root = camvid(place / "camvid")
-            if "runs/done" in command:
+            if "runs" in command:
                 shutil.copytree(made, place / "runs/done")
             breaks(root)
             before = sorted(p.name for p in (place / "runs").glob("*"))

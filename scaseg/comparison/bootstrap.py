@@ -14,16 +14,11 @@ AT_ONCE = 64  # resamples whose sums are held together
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its confidence interval."""
+    """A value and its confidence interval over images: what training again would change is not in it."""
 
     value: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the sign of the value is supported."""
-        return self.low > 0 or self.high < 0
 
 
 def weights(images: int, resamples: int, seed: int) -> npt.NDArray[np.float64]:

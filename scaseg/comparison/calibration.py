@@ -34,7 +34,11 @@ def calibration_counts(confidence: npt.NDArray[np.float32], prediction: Mask, tr
 
 
 def expected_calibration_error(counts: Floats) -> Floats:
-    """(..., 3, bins) -> percent: mean distance of confidence and accuracy over the bins, weighed by their pixels."""
+    """(..., 3, bins) -> percent: mean distance of confidence and accuracy over the bins, weighed by their pixels.
+
+    NaN where there is none.
+    """
     pixels, sure, hits = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
-    error: Floats = 100 * np.abs(sure - hits).sum(-1) / pixels.sum(-1)
+    with np.errstate(invalid="ignore"):
+        error: Floats = 100 * np.abs(sure - hits).sum(-1) / pixels.sum(-1)
     return error

@@ -1,7 +1,6 @@
 """One pass over a split: every model's counts of every image, and the images on which the models differ most."""
 
 import heapq
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +21,8 @@ from scaseg.comparison.regions import (
 from scaseg.data.datasets import EvalSamples
 from scaseg.data.labels import Mask
 from scaseg.data.source import Source
+from scaseg.use.progress import ProgressLine
 
-log = logging.getLogger("scaseg")
 Statistics = dict[str, npt.NDArray[Any]]
 
 
@@ -53,16 +52,16 @@ def collect(
     protocols: dict[str, EvalSamples] = {}
     for run in runs:
         protocols.setdefault(repr(run.config["protocol"]), EvalSamples(source, run.config["protocol"]))
-    for i in range(len(source)):
-        samples = {key: samples[i] for key, samples in protocols.items()}
-        predicted = []
-        for run, row in zip(runs, rows, strict=True):
-            prediction, statistics = _seen(run, samples[repr(run.config["protocol"])], settings)
-            row.append(statistics)
-            predicted.append(prediction)
-        shown = _kept(shown, i, source, contenders, predicted, [row[-1] for row in rows], pictures, wanted)
-        if (i + 1) % 20 == 0 or i + 1 == len(source):
-            log.info("%d of %d images", i + 1, len(source))
+    with ProgressLine(len(source), "images") as progress:
+        for i in range(len(source)):
+            samples = {key: samples[i] for key, samples in protocols.items()}
+            predicted = []
+            for run, row in zip(runs, rows, strict=True):
+                prediction, statistics = _seen(run, samples[repr(run.config["protocol"])], settings)
+                row.append(statistics)
+                predicted.append(prediction)
+            shown = _kept(shown, i, source, contenders, predicted, [row[-1] for row in rows], pictures, wanted)
+            progress.advance()
     stacked = iter([{name: np.stack([s[name] for s in row]) for name in row[0]} for row in rows])
     found = {contender.letter: [next(stacked) for _ in contender.runs] for contender in contenders}
     return found, sorted(shown, reverse=True)

@@ -1,7 +1,6 @@
 """Two or more trained models on one split: figures, differences with confidence intervals, pictures."""
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,19 +19,22 @@ from scaseg.data import draw
 from scaseg.data.build import build_source
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
-from scaseg.files import write_json
+from scaseg.files import check_writable, write_json, write_text
 from scaseg.training.results import git_commit
+from scaseg.use.progress import stage
 
-log = logging.getLogger("scaseg")
 LETTERS = tuple("abcdefgh")
 
 
 def compare(options: Mapping[str, Any]) -> dict[str, Any]:
     """Compare what `options` names (see scaseg/compare.py); writes the comparison's folder, returns its JSON."""
     asked = letters(options, LETTERS)
+    if options["output"] is not None:
+        _check_output(options["output"])
     if options["hardware"]["threads"]:
         torch.set_num_threads(options["hardware"]["threads"])
-    models = contenders(asked, options["checkpoint"], device_of(options["hardware"]["accelerator"]))
+    with stage("loading the models"):
+        models = contenders(asked, options["checkpoint"], device_of(options["hardware"]["accelerator"]))
     config = models[0].runs[0].config
     split = options["split"] or config["dataset"]["val_split"]
     source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
@@ -41,7 +43,7 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
     names = [source.name(i) for i in range(len(source))]
     if unknown := [name for name in options["images"] if name not in names]:
         raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
-    folder = _folder(options["output"], models, split, options)
+    folder = _folder(models, split, options)
     settings = Settings(
         options["boundary_widths"],
         options["trimap_widths"],
@@ -51,7 +53,9 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
     )
     found, shown = collect(models, source, settings, options["pictures"], options["images"])
     drawn = bootstrap.weights(len(source), options["resamples"], options["seed"])
-    result = {
+    with stage(f"resampling the images {options['resamples']} times"):
+        figures = _figures(models, found, settings, source.labels.names, drawn, options["level"])
+    result: dict[str, Any] = {
         "status": "done",
         "dataset": config["dataset"]["name"],
         "split": split,
@@ -62,32 +66,45 @@ def compare(options: Mapping[str, Any]) -> dict[str, Any]:
             "resamples": options["resamples"],
             "level": options["level"],
         },
+        "intervals": "of the images alone: low and high leave out what training again with other seeds would change",
         "models": {model.letter: _model(model) for model in models},
-        **_figures(models, found, settings, source.labels.names, drawn, options["level"]),
+        **figures,
         "most_different": [
             {"image": item.name, "mIoU": dict(zip([m.letter for m in models], item.scores, strict=True))}
             for item in shown
         ],
         "git_commit": git_commit(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _draw(folder, models, shown, source.labels)
-    (folder / "index.html").write_text(page(result, [item.name for item in shown]), encoding="utf-8")
-    write_json(folder / "comparison.json", _finite(result))
-    result["folder"] = str(folder)
-    return result
+    result = _finite(result)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _draw(folder, models, shown, source.labels)
+        write_text(folder / "index.html", page(result))
+        write_json(folder / "comparison.json", result)
+    except OSError as error:
+        raise UserError(f"output={folder} cannot be written ({error.strerror}): name another folder") from error
+    return {**result, "folder": str(folder)}
 
 
-def _folder(output: str | None, models: Sequence[Contender], split: str, options: Mapping[str, Any]) -> Path:
-    if output is None:
-        identity = [str(run.path) for model in models for run in model.runs]
-        identity += [repr(value) for key, value in sorted(options.items()) if key not in (*LETTERS, "hardware")]
-        digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:8]
-        dataset = models[0].runs[0].config["dataset"]["name"]
-        return Path("comparisons") / f"{dataset}-{split}-{digest}"
+def _check_output(output: str) -> None:
     if (Path(output) / "comparison.json").exists():
         raise UserError(f"output={output} holds a comparison already: name another folder")
-    return Path(output)
+    if Path(output).is_file():
+        raise UserError(f"output={output} is a file: name a folder")
+    check_writable("output", Path(output))
+
+
+def _folder(models: Sequence[Contender], split: str, options: Mapping[str, Any]) -> Path:
+    """The folder that is asked for, else one named after what is compared, and how."""
+    if options["output"] is not None:
+        return Path(options["output"])
+    identity = [str(run.path) for model in models for run in model.runs]
+    identity += [repr(value) for key, value in sorted(options.items()) if key not in (*LETTERS, "hardware")]
+    digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:8]
+    dataset = models[0].runs[0].config["dataset"]["name"]
+    folder = Path("comparisons") / f"{dataset}-{split}-{digest}"
+    check_writable("output", folder)
+    return folder
 
 
 def _model(model: Contender) -> dict[str, Any]:
@@ -111,6 +128,7 @@ def _figures(
     level: float,
 ) -> dict[str, Any]:
     """Every measure of every model, over its runs the mean, and the differences of all pairs."""
+    images = drawn.shape[1]
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]
@@ -126,18 +144,20 @@ def _figures(
                 [bootstrap.resampled(statistics, measure, drawn) for statistics in found[model.letter]], axis=0
             )
             entry["models"][model.letter] = {
-                **_written(bootstrap.interval(values[model.letter], samples[model.letter], level)),
+                **_written(bootstrap.interval(values[model.letter], samples[model.letter], level), images),
                 "std_over_seeds": float(np.std(runs, ddof=1)) if len(runs) > 1 else None,
             }
         for one, other in combinations(values, 2):
             change = bootstrap.interval(values[other] - values[one], samples[other] - samples[one], level)
-            entry["differences"][f"{other} - {one}"] = _written(change) | {"excludes_zero": change.excludes_zero}
+            entry["differences"][f"{other} - {one}"] = _written(change, images)
         result[kind][name] = entry
     return result
 
 
-def _written(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+def _written(interval: Interval, images: int) -> dict[str, float | None]:
+    """As JSON has it; of one image all resamples are that image, which is no interval."""
+    known = images > 1
+    return {"value": interval.value, "low": interval.low if known else None, "high": interval.high if known else None}
 
 
 def _finite(content: Any) -> Any:
@@ -151,7 +171,7 @@ def _finite(content: Any) -> Any:
 
 def _draw(folder: Path, models: Sequence[Contender], shown: Sequence[Shown], labels: Any) -> None:
     titles = [model.label for model in models]
-    for item in shown:
-        draw.write_png(folder / file_name(item.name), pictures.sheet([item], labels, titles))
+    for place, item in enumerate(shown):
+        draw.write_png(folder / file_name(place, item.name), pictures.sheet([item], labels, titles))
     if shown:
         draw.write_png(folder / "most_different.png", pictures.sheet(shown, labels, titles, enlarged=False))

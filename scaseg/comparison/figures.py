@@ -20,6 +20,8 @@ from scaseg.data.datasets import EvalSamples
 from scaseg.data.labels import Mask
 from scaseg.data.source import Chosen, Source
 from scaseg.errors import UserError
+from scaseg.files import check_writable, output_file
+from scaseg.use.progress import stage
 
 FEWEST = {6: 1, 7: 2, 8: 2}  # models of a figure
 Picture = npt.NDArray[np.uint8]
@@ -34,9 +36,11 @@ def figure(options: Mapping[str, Any]) -> Path:
     output = Path(options["output"])
     if output.suffix != ".png":
         raise UserError(f"output={output}: the name must end in .png")
+    check_writable("output", output)
     if options["hardware"]["threads"]:
         torch.set_num_threads(options["hardware"]["threads"])
-    models = contenders(asked, options["checkpoint"], device_of(options["hardware"]["accelerator"]))
+    with stage("loading the models"):
+        models = contenders(asked, options["checkpoint"], device_of(options["hardware"]["accelerator"]))
     config = models[0].runs[0].config
     split = options["split"] or config["dataset"]["val_split"]
     source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
@@ -47,8 +51,8 @@ def figure(options: Mapping[str, Any]) -> Path:
         raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
     wanted = [names.index(name) for name in options["images"]]
     drawn = {6: _stages, 7: _module, 8: _side_by_side}[number](models, source, wanted, options)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draw.write_png(output, drawn)
+    with output_file("output", output) as beside:
+        beside.write_bytes(draw.png(drawn))
     return output
 
 

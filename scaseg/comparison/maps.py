@@ -105,7 +105,7 @@ def titled(pictures: list[npt.NDArray[np.uint8]], titles: list[str], width: int 
         height = round(picture.shape[0] * width / picture.shape[1])
         small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         head = np.full((22, width, 3), 255, np.uint8)
-        cv2.putText(head, title, (2, 15), draw.FONT, 0.42, (20, 20, 20), 1, cv2.LINE_AA)
+        draw.write(head, draw.shortened(title, width - 4, draw.LARGE), 2, 15, draw.LARGE)
         columns += [np.vstack([head, small]), np.full((22 + height, draw.MARGIN, 3), 255, np.uint8)]
     joined: draw.Picture = np.hstack(columns[:-1]).astype(np.uint8)
     return joined

@@ -53,8 +53,9 @@ def mean_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
 
 
 def pixel_accuracy(counts: Floats) -> Floats:
-    """(..., 3, K) -> (...) percent."""
-    accuracy: Floats = 100 * counts[..., 0, :].sum(-1) / counts[..., 2, :].sum(-1)
+    """(..., 3, K) -> (...) percent; NaN where the truth has no pixel."""
+    with np.errstate(invalid="ignore"):
+        accuracy: Floats = 100 * counts[..., 0, :].sum(-1) / counts[..., 2, :].sum(-1)
     return accuracy
 
 

@@ -1,23 +1,19 @@
 """A comparison as text for the terminal and as one HTML page beside its pictures."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
-th:first-child, td:first-child { text-align: left }
-.better { color: #0a6b2d; font-weight: 600 } .worse { color: #a32020; font-weight: 600 }
-small { color: #666 } img { max-width: 100%; display: block; margin: .5rem 0 1.5rem }
-"""
+from scaseg.report.html_parts import breakable, data_table, document, unbroken
+
+NOTHING = "–"
 
 
-def file_name(image: str) -> str:
-    """Of an image's picture; names of some datasets hold folders."""
-    return re.sub(r"[^\w.-]", "_", image) + ".png"
+def file_name(place: int, image: str) -> str:
+    """Of the picture of the `place`-th image that is shown; names of some datasets hold folders."""
+    safe = re.sub(r"[^\w.-]", "_", image)
+    return f"{place + 1}_{safe}.png"
 
 
 def rows(result: Mapping[str, Any], kind: str) -> list[list[str]]:
@@ -25,17 +21,8 @@ def rows(result: Mapping[str, Any], kind: str) -> list[list[str]]:
     first, *others = result["models"]
     table = []
     for name, entry in result[kind].items():
-        row = [name]
-        for letter in result["models"]:
-            one = entry["models"][letter]
-            seeds = "" if one["std_over_seeds"] is None else f" ± {one['std_over_seeds']:.2f}"
-            row.append(_number(one["value"]) + seeds)
-        for letter in others:
-            change = entry["differences"][f"{letter} - {first}"]
-            row.append(
-                f"{_number(change['value'], '+')} [{_number(change['low'], '+')}, {_number(change['high'], '+')}]"
-            )
-        table.append(row)
+        values = [_with_spread(entry["models"][letter]) for letter in result["models"]]
+        table.append([name, *values, *(_with_interval(entry["differences"][f"{one} - {first}"]) for one in others)])
     return table
 
 
@@ -64,64 +51,70 @@ def text(result: Mapping[str, Any]) -> str:
 
 
 def note(result: Mapping[str, Any]) -> str:
-    """What the intervals are."""
-    settings = result["settings"]
+    """What the intervals hold and what they leave out."""
+    settings, images = result["settings"], result["images"]
     several = any(len(model["seeds"]) > 1 for model in result["models"].values())
-    seeds = (
-        " ± is the standard deviation over seeds; the intervals are of the mean over these very seeds and leave"
-        " out what other seeds would give."
-        if several
-        else " One run each: the intervals leave out what other seeds would give."
-    )
-    return (
-        f"{result['dataset']} {result['split']}, {result['images']} images. [ ]: {100 * settings['level']:g} % interval"
-        f" from {settings['resamples']} resamples of the images, the same for all models; as if the images were"
-        f" independent, which frames of one video are not.{seeds}"
-    )
+    said = f"{result['dataset']} {result['split']}, {images} image{'s' * (images != 1)}. "
+    if images > 1:
+        said += (
+            f"[ ]: {100 * settings['level']:g} % of {settings['resamples']} resamples of these images, the same for"
+            " all models, as if they were independent (frames of one video are not). They hold what other images"
+            " would change and leave out what training again would: no statement on which model is better."
+        )
+    else:
+        said += "One image: nothing is known of what others would give."
+    said += " ± is the standard deviation over seeds." if several else ""
+    everything = [*result["measures"].values(), *result["per_class_iou"].values()]
+    absent = any(model["value"] is None for entry in everything for model in entry["models"].values())
+    return said + (f" {NOTHING}: the truth has no pixel of it." if absent else "")
 
 
-def page(result: Mapping[str, Any], shown: Sequence[str]) -> str:
-    """HTML; pictures are expected beside it under `file_name`."""
+def page(result: Mapping[str, Any]) -> str:
+    """HTML; pictures of `most_different` are expected beside it under `file_name`."""
     title = f"{result['dataset']} {result['split']}: {' / '.join(m['label'] for m in result['models'].values())}"
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(note(result))}</p>"]
+    parts = [f"<h1>{escape(title)}</h1>", f"<p class=dim>{escape(note(result))}</p>"]
     for kind, heading in (("measures", "Measures"), ("per_class_iou", "IoU of each class")):
         parts += [f"<h2>{heading}</h2>", _table(result, kind)]
-    if shown:
+    if result["most_different"]:
         parts.append("<h2>Images on which they differ most</h2>")
-        for item in result["most_different"]:
-            values = ", ".join(f"{letter} {_number(value)}" for letter, value in item["mIoU"].items())
-            name = escape(item["image"])
-            parts.append(
-                f'<h3>{name} <small>mIoU {values}</small></h3><img src="{file_name(item["image"])}" alt="{name}">'
-            )
+    for place, item in enumerate(result["most_different"]):
+        values = ", ".join(f"{letter} {_number(value)}" for letter, value in item["mIoU"].items())
+        name, file = breakable(item["image"]), escape(file_name(place, item["image"]))
+        parts.append(
+            f"<h3>{name} <small class=dim>mIoU {values}</small></h3>"
+            f'<a href="{file}"><img class=sheet loading=lazy src="{file}" alt="{escape(item["image"])}"></a>'
+        )
     rows_of_runs = "".join(
-        f"<li>{letter}: {escape(model['label'])}, {model['params'] / 1e6:.3f} M parameters, seeds"
-        f" {', '.join(map(str, model['seeds']))}: {escape(', '.join(model['checkpoints']))}</li>"
+        f"<li>{letter}: {escape(model['label'])}, {model['params'] / 1e6:.3f} M parameters,"
+        f" seed{'s' * (len(model['seeds']) > 1)} {', '.join(map(str, model['seeds']))}:"
+        f" {', '.join(map(breakable, model['checkpoints']))}</li>"
         for letter, model in result["models"].items()
     )
     parts.append(f"<h2>Runs</h2><ul>{rows_of_runs}</ul>")
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style><body>\n{body}\n</body></html>\n"
-    )
+    return document(title, "\n".join(parts))
 
 
 def _table(result: Mapping[str, Any], kind: str) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in headings(result))
-    first, *others = result["models"]
-    lines = []
-    for entry, row in zip(result[kind].values(), rows(result, kind), strict=True):
-        cells = [f"<td>{escape(cell)}</td>" for cell in row[: 1 + len(result["models"])]]
-        for letter, cell in zip(others, row[1 + len(result["models"]) :], strict=True):
-            change = entry["differences"][f"{letter} - {first}"]
-            kind_of = ""
-            if change["excludes_zero"]:
-                kind_of = ' class="better"' if (change["value"] > 0) == entry["more_is_better"] else ' class="worse"'
-            cells.append(f"<td{kind_of}>{escape(cell)}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+    first, *others = headings(result)
+    return data_table(
+        [(first, ""), *((heading, "number") for heading in others)],
+        [
+            [(escape(name), ""), *((unbroken(cell), 'class="number"') for cell in cells)]
+            for name, *cells in rows(result, kind)
+        ],
+    )
+
+
+def _with_spread(one: Mapping[str, Any]) -> str:
+    seeds = one["std_over_seeds"]
+    return _number(one["value"]) + ("" if seeds is None or one["value"] is None else f" ± {seeds:.2f}")
+
+
+def _with_interval(change: Mapping[str, Any]) -> str:
+    if change["low"] is None:
+        return _number(change["value"], "+")
+    return f"{_number(change['value'], '+')} [{_number(change['low'], '+')}, {_number(change['high'], '+')}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "–" if value is None or value != value else f"{value:{sign}.2f}"
+    return NOTHING if value is None else f"{round(value, 2) + 0.0:{sign}.2f}"  # + 0.0: no -0.00

@@ -12,27 +12,42 @@ from scaseg.data.datasets import TrainSamples
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, LabelTable
 from scaseg.data.survey import survey
+from scaseg.data.transforms import PAD_COLOUR
 
 CELL = 300  # pixels, the width of one picture
-COLUMNS = 4  # image and mask beside each other, so two samples a row
+COLUMNS = 2  # samples a row, each image and mask beside each other
+HEAD = 18  # pixels, the height of a sample's name
 BAR, BARS = 16, 320  # height of a line and width of the longest bar, in pixels
+NAMES = 260  # pixels that a class's name may take
 
 
 def contact_sheet(samples: TrainSamples, count: int) -> Picture:
-    """The first `count` samples of a training, each as the model sees it and under its mask, with the legend."""
-    cells, seen = [], set()
+    """The first `count` samples of a training under their names, each as the model sees it and under its mask.
+
+    Below them the legend, of padding and of what is ignored too where there is any.
+    """
+    cells: list[Picture] = []
+    seen: set[int] = set()
+    padded = False
     for n in range(count):
         sample = samples[n]
         image, mask = sample["image"].numpy(), sample["mask"].numpy()
-        seen |= set(np.unique(mask).tolist()) - {IGNORE}
+        seen |= set(np.unique(mask).tolist())
+        padded |= bool(((mask[-1] == IGNORE) & (image[-1] == PAD_COLOUR).all(-1)).any())
+        padded |= bool(((mask[:, -1] == IGNORE) & (image[:, -1] == PAD_COLOUR).all(-1)).any())
         height = max(1, round(CELL * image.shape[0] / image.shape[1]))
-        for picture in (image, draw.overlay(image, mask, samples.source.labels)):
-            cells.append(cv2.resize(picture, (CELL, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
+        pair = [
+            _framed(cv2.resize(picture, (CELL, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
+            for picture in (image, draw.overlay(image, mask, samples.source.labels))
+        ]
+        cells.append(_named(np.hstack(pair), samples.source.name(samples.index(n))))
     while len(cells) % COLUMNS:
         cells.append(np.full_like(cells[0], 255))
-    rows = [np.hstack([_framed(cell) for cell in cells[k : k + COLUMNS]]) for k in range(0, len(cells), COLUMNS)]
-    strip = draw.legend(samples.source.labels, rows[0].shape[1], sorted(seen))
-    return np.vstack([*rows, strip])
+    rows = [np.hstack(cells[k : k + COLUMNS]) for k in range(0, len(cells), COLUMNS)]
+    more = {"padding (ignored)": PAD_COLOUR} if padded else {}
+    ignored = {"ignored": None} if IGNORE in seen else {}
+    shown = sorted(seen - {IGNORE})
+    return np.vstack([*rows, draw.legend(samples.source.labels, rows[0].shape[1], shown, {**ignored, **more})])
 
 
 def pixels_of(
@@ -47,23 +62,25 @@ def histogram(pixels: Sequence[int] | npt.NDArray[np.int64], labels: LabelTable,
     counts = np.asarray(pixels, np.int64)
     shares = 100 * counts[:-1] / max(1, int(counts[:-1].sum()))
     order = np.argsort(-shares, kind="stable").tolist()
-    left = 2 * draw.MARGIN + max(cv2.getTextSize(name, draw.FONT, 0.4, 1)[0][0] for name in labels.names)
-    width = max(left + BARS + 90, 2 * draw.MARGIN + cv2.getTextSize(title, draw.FONT, 0.45, 1)[0][0])
+    names = [draw.shortened(name, NAMES, draw.SMALL) for name in labels.names]
+    left = 2 * draw.MARGIN + max(draw.text_width(name, draw.SMALL) for name in names)
+    width = max(left + BARS + 90, 2 * draw.MARGIN + draw.text_width(title, draw.LARGE))
     picture = np.full((30 + BAR * (len(order) + 1), width, 3), 255, np.uint8)
-    _text(picture, title, draw.MARGIN, 16, 0.45)
+    draw.write(picture, title, draw.MARGIN, 16, draw.LARGE)
     for line, i in enumerate(order):
         top = 28 + BAR * line
-        _text(picture, labels.names[i], draw.MARGIN, top + 11, 0.4)
+        draw.write(picture, names[i], draw.MARGIN, top + 11, draw.SMALL)
         if shares[i] > 0:
             length = round(BARS * (1 + np.clip(np.log10(shares[i] / 100) / 5, -1, 0)))  # 0.001 % to 100 %
             corner = (left + max(1, length), top + BAR - 4)
             cv2.rectangle(picture, (left, top), corner, labels.colours[i], -1)
             cv2.rectangle(picture, (left, top), corner, (90, 90, 90), 1)
-            _text(picture, f"{shares[i]:.3f} %", corner[0] + 6, top + 11, 0.38)
+            draw.write(picture, f"{shares[i]:.3f} %", corner[0] + 6, top + 11, draw.SMALL)
         else:
-            _text(picture, "absent", left + 4, top + 11, 0.38)
+            draw.write(picture, "absent", left + 4, top + 11, draw.SMALL)
     ignored = 100 * counts[-1] / max(1, int(counts.sum()))
-    _text(picture, f"ignored: {ignored:.2f} % of all pixels", draw.MARGIN, 28 + BAR * len(order) + 11, 0.4)
+    below = f"ignored: {ignored:.2f} % of all pixels"
+    draw.write(picture, below, draw.MARGIN, 28 + BAR * len(order) + 11, draw.SMALL)
     return picture
 
 
@@ -73,5 +90,7 @@ def _framed(cell: Picture) -> Picture:
     return framed
 
 
-def _text(picture: Picture, text: str, x: int, y: int, scale: float) -> None:
-    cv2.putText(picture, text, (x, y), draw.FONT, scale, (20, 20, 20), 1, cv2.LINE_AA)
+def _named(pair: Picture, name: str) -> Picture:
+    head = np.full((HEAD, pair.shape[1], 3), 255, np.uint8)
+    draw.write(head, draw.shortened(name, pair.shape[1] - 2 * draw.MARGIN, draw.SMALL), 4, HEAD - 4, draw.SMALL)
+    return np.vstack([head, pair])

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from scaseg.data.labels import IGNORE, Colour, LabelTable
+from scaseg.data.labels import IGNORE, Colour, LabelTable, distinct_colours
 from scaseg.data.listing import normal
 from scaseg.data.text import read_text
 from scaseg.errors import UserError
@@ -96,9 +96,9 @@ def _byte(value: Any) -> int | None:
 
 
 def _colour(given: Any, place: int) -> Colour | None:
-    """Three bytes; where none are given, Pascal VOC's rule (VOClabelcolormap.m): unlike ones for any number."""
+    """Three bytes; where none are given, unlike ones for any number of classes."""
     if given is None:
-        given = [sum(((place >> (3 * k + c)) & 1) << (7 - k) for k in range(3)) for c in range(3)]
+        return distinct_colours()[min(place, MOST - 1)]
     if not isinstance(given, list | tuple) or len(given) != 3:
         return None
     red, green, blue = (_byte(value) for value in given)

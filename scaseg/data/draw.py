@@ -1,27 +1,42 @@
 """Pictures of masks: overlays, rows beside each other, a legend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scaseg.data.labels import IGNORE, LabelTable, Mask
+from scaseg.data.labels import IGNORE, Colour, LabelTable, Mask
 from scaseg.files import write_bytes
 
 Picture = npt.NDArray[np.uint8]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MARGIN = 6
+SMALL, LARGE = 0.4, 0.45  # scales of the font
+INK = (20, 20, 20)
 
 
 def overlay(image: Picture, mask: Mask, labels: LabelTable, opacity: float = 0.6) -> Picture:
-    """The image (H, W, 3) under its mask's colours (H, W train ids); ignored pixels keep the image, darkened."""
+    """The image (H, W, 3) under its mask's colours (H, W train ids); ignored pixels are the image darkened, striped.
+
+    Darkened alone it would be the image under a black class.
+    """
     colours = labels.colourise(mask).astype(np.float32)
     mixed = image * (1 - opacity) + colours * opacity
     ignored = (mask == IGNORE)[..., None]
-    out: Picture = np.where(ignored, image * 0.4, mixed).astype(np.uint8)
+    if not ignored.any():
+        return mixed.astype(np.uint8)
+    out: Picture = np.where(ignored, image * 0.4 + stripes(mask.shape), mixed).astype(np.uint8)
     return out
+
+
+def stripes(size: tuple[int, ...], period: int | None = None) -> npt.NDArray[np.float32]:
+    """(H, W, 1): what is added along thin diagonals, 0 between them."""
+    height, width = size
+    period = period or max(6, min(height, width) // 30)
+    diagonal = (np.arange(height)[:, None] + np.arange(width)) % period < max(1, period // 5)
+    return 90 * diagonal[..., None].astype(np.float32)
 
 
 def comparison(image: Picture, truth: Mask, prediction: Mask, labels: LabelTable) -> Picture:
@@ -33,22 +48,51 @@ def comparison(image: Picture, truth: Mask, prediction: Mask, labels: LabelTable
     return np.hstack([image, gap, overlay(image, truth, labels), gap, overlay(image, prediction, labels)])
 
 
-def legend(labels: LabelTable, width: int, shown: Sequence[int] | None = None) -> Picture:
-    """A strip of `width` pixels with colour and name of each class (of `shown`, or of all)."""
-    scale, line = 0.4, 18
+def legend(
+    labels: LabelTable, width: int, shown: Sequence[int] | None = None, more: Mapping[str, Colour | None] | None = None
+) -> Picture:
+    """A strip of `width` pixels with colour and name of each class (of `shown`, or of all).
+
+    more: what else is in the picture, by its colour, or None for the stripes of what is ignored.
+    """
+    entries: list[tuple[str, Colour | None]] = [
+        (labels.names[i], labels.colours[i]) for i in (range(labels.num_classes) if shown is None else shown)
+    ]
+    line = 18
     x, y, placed = MARGIN, 0, []
-    for i in range(labels.num_classes) if shown is None else shown:
-        extent = cv2.getTextSize(labels.names[i], FONT, scale, 1)[0][0] + line + 2 * MARGIN
+    for name, colour in [*entries, *(more or {}).items()]:
+        name = shortened(name, width - line - 3 * MARGIN, SMALL)
+        extent = text_width(name, SMALL) + line + 2 * MARGIN
         if x + extent > width and x > MARGIN:
             x, y = MARGIN, y + line
-        placed.append((i, x, y))
+        placed.append((name, colour, x, y))
         x += extent
     strip = np.full((y + line + MARGIN, width, 3), 255, np.uint8)
-    for i, left, top in placed:
-        cv2.rectangle(strip, (left, top + 4), (left + 11, top + 15), labels.colours[i], -1)
+    for name, colour, left, top in placed:
+        swatch = strip[top + 4 : top + 16, left : left + 12]
+        swatch[:] = (50 + stripes(swatch.shape[:2], 5)).astype(np.uint8) if colour is None else colour
         cv2.rectangle(strip, (left, top + 4), (left + 11, top + 15), (90, 90, 90), 1)
-        cv2.putText(strip, labels.names[i], (left + line, top + 14), FONT, scale, (20, 20, 20), 1, cv2.LINE_AA)
+        write(strip, name, left + line, top + 14, SMALL)
     return strip
+
+
+def write(picture: Picture, text: str, x: int, y: int, scale: float) -> None:
+    """Put text into a picture, its baseline beginning at (x, y)."""
+    cv2.putText(picture, text, (x, y), FONT, scale, INK, 1, cv2.LINE_AA)
+
+
+def text_width(text: str, scale: float) -> int:
+    """In pixels."""
+    return int(cv2.getTextSize(text, FONT, scale, 1)[0][0])
+
+
+def shortened(text: str, width: int, scale: float) -> str:
+    """The text, without as much of its middle as it takes to fit into `width` pixels; its ends tell names apart."""
+    keep = len(text)
+    while keep > 2 and text_width(text, scale) > width:
+        keep -= 1
+        text = f"{text[: (keep + 1) // 2]}..{text[-(keep // 2) :]}"
+    return text
 
 
 def sheet(rows: Sequence[Picture], labels: LabelTable, titles: Sequence[str], width: int = 1200) -> Picture:
@@ -56,8 +100,8 @@ def sheet(rows: Sequence[Picture], labels: LabelTable, titles: Sequence[str], wi
     width = min(width, max(max(row.shape[1] for row in rows), 640))
     head = np.full((22, width, 3), 255, np.uint8)
     for i, title in enumerate(titles):
-        left = MARGIN + i * width // len(titles)
-        cv2.putText(head, title, (left, 15), FONT, 0.45, (20, 20, 20), 1, cv2.LINE_AA)
+        left, room = MARGIN + i * width // len(titles), width // len(titles) - 2 * MARGIN
+        write(head, shortened(title, room, LARGE), left, 15, LARGE)
     parts = [head]
     gap = np.full((MARGIN, width, 3), 255, np.uint8)
     for row in rows:
@@ -68,9 +112,14 @@ def sheet(rows: Sequence[Picture], labels: LabelTable, titles: Sequence[str], wi
     return np.vstack([*parts, legend(labels, width)])
 
 
-def write_png(path: Path, picture: Picture) -> None:
-    """Write an RGB picture, so that the file is either whole or not there."""
+def png(picture: Picture) -> bytes:
+    """An RGB picture as the content of a PNG file."""
     ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not ok:
         raise ValueError(f"cannot encode a picture of shape {picture.shape} as PNG")
-    write_bytes(path, data.tobytes(), durable=False)
+    return data.tobytes()
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write an RGB picture, so that the file is either whole or not there."""
+    write_bytes(path, png(picture), durable=False)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import product
 
 import cv2
 import numpy as np
@@ -28,6 +29,10 @@ class LabelTable:
     colours: tuple[Colour, ...]
     raw_ids: Mapping[int, int]
     ignore_colour: Colour = (255, 255, 255)
+
+    def __repr__(self) -> str:
+        more = f", ... {self.names[-1]}" if len(self.names) > 3 else ""
+        return f"<LabelTable of {len(self.names)} classes: {', '.join(self.names[:3])}{more}>"
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.colours) or not 0 < len(self.names) < _ILLEGAL:
@@ -90,6 +95,28 @@ def names(text: str) -> tuple[str, ...]:
 def colours(text: str) -> tuple[Colour, ...]:
     """The colours in a text of blank-separated RRGGBB."""
     return tuple((int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16)) for c in text.split())
+
+
+@cache
+def distinct_colours() -> tuple[Colour, ...]:
+    """253 colours for classes that come without: each as unlike the ones before it as can be, the first a dim one.
+
+    Of the colours on a grid the one farthest from all before it, from black, which darkens, and from white, the ignored
+    label's; distances by the "redmean" formula in whole numbers, so that they are the same on every machine.
+    """
+    grid = np.array(list(product(range(0, 256, 42), repeat=3)), np.int64)
+
+    def distances(colour: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        red, (dr, dg, db) = (grid[:, 0] + colour[0]) // 2, (grid - colour).T
+        found: npt.NDArray[np.int64] = ((512 + red) * dr**2 >> 8) + 4 * dg**2 + ((767 - red) * db**2 >> 8)
+        return found
+
+    chosen = np.array([(0, 0, 0), (255, 255, 255), (84, 84, 126)])
+    nearest = np.min([distances(colour) for colour in chosen], axis=0)
+    while len(chosen) < 2 + 253:
+        chosen = np.vstack([chosen, grid[int(nearest.argmax())]])
+        nearest = np.minimum(nearest, distances(chosen[-1]))
+    return tuple((int(r), int(g), int(b)) for r, g, b in chosen[2:])
 
 
 def _listed(ids: list[int]) -> str:

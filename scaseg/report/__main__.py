@@ -1,5 +1,6 @@
 """python -m scaseg.report: tables, figures and a page from run folders, beside the paper's printed figures."""
 
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 
 from scaseg.commands import command
 from scaseg.errors import UserError
+from scaseg.files import check_writable, output_file
 
 
 class Format(Enum):
@@ -38,7 +40,7 @@ class ReportConfig:
     baseline: str | None = None  # a row's number or its variant: the row that differences are taken to
     rows: Rows = Rows.ours  # all: other people's methods too, in Tables I-IV
     figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
-    figure_dataset: str = "ade20k"
+    figure_dataset: str | None = None  # null: that of the runs; without runs ade20k, the paper's
     curves: str | None = None  # a .png, .svg or .pdf: loss and mIoU over the steps, one curve a run
     allow: list[str] = field(default_factory=list)  # packages whose classes runs may name; figure counts their models
 
@@ -50,7 +52,13 @@ ConfigStore.instance().store(name="report_schema", node=ReportConfig)
 def main(cfg: DictConfig) -> None:
     """Make what was asked for, on standard output or in files."""
     from scaseg.report.runs import collect, run_folders
+    from scaseg.use.progress import stage
 
+    for option in ("curves", "figure", "output"):
+        if cfg[option] is not None:
+            check_writable(option, Path(cfg[option]))
+    if cfg.table == "all" and cfg.format is Format.csv:
+        raise UserError("table=all format=csv: a CSV file holds one table; give table=1 to table=8")
     if cfg.curves is not None:
         from scaseg.report import curves
 
@@ -63,8 +71,12 @@ def main(cfg: DictConfig) -> None:
     if cfg.figure is not None:
         from scaseg.report import figure
 
-        measured = figure.run_points([run for run in runs if run.dataset == cfg.figure_dataset])
-        figure.draw(figure.published_points(cfg.figure_dataset), measured, cfg.figure_dataset, Path(cfg.figure))
+        for problem in problems:
+            print(f"not used: {problem}", file=sys.stderr)
+        dataset = figure.dataset_of(runs, cfg.figure_dataset, cfg.runs)
+        with stage("counting multiply-adds"):
+            measured = figure.run_points([run for run in runs if run.dataset == dataset])
+        figure.draw(figure.published_points(dataset), measured, dataset, Path(cfg.figure))
         print(cfg.figure)
     if cfg.table is None and (cfg.runs is None or cfg.figure is not None):
         return
@@ -83,20 +95,22 @@ def main(cfg: DictConfig) -> None:
             raise UserError(f"table={cfg.table}: choose one of {', '.join(numbers)}, all")
         chosen = numbers if cfg.table == "all" else [cfg.table]
         ours = cfg.rows is Rows.ours
-        tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
+        with stage("counting parameters and multiply-adds"):
+            tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
         if cfg.format is Format.html and runs:
             tables.insert(0, runs_table(runs))
     if cfg.format is Format.html:
         from scaseg.report.html import page
 
-        text = page(tables, runs, cfg.runs)
+        with stage("drawing the page"):
+            text = page(tables, runs, cfg.runs)
     else:
         text = "\n".join(RENDERERS[cfg.format.value](table) for table in tables)
     if cfg.output is None:
         print(text, end="")
     else:
-        Path(cfg.output).parent.mkdir(parents=True, exist_ok=True)
-        Path(cfg.output).write_text(text, encoding="utf-8")
+        with output_file("output", Path(cfg.output)) as beside:
+            beside.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

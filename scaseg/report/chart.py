@@ -28,15 +28,19 @@ def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def chart(series: Sequence[Series], xlabel: str, ylabel: str, log_y: bool = False, log_x: bool = False) -> str:
-    """An SVG element; empty where there is nothing to draw. Values that a log axis cannot show are left out."""
-    series = [_finite(one, log_x, log_y) for one in series]
+def chart(series: Sequence[Series], xlabel: str, ylabel: str, log_y: bool = False, steps: bool = False) -> str:
+    """An SVG element; empty where there is nothing to draw. Values that a log axis cannot show are left out.
+
+    steps: x counts them, from 0 and in whole numbers.
+    """
+    series = [_finite(one, log_y) for one in series]
     xs = [x for one in series for x in one.xs]
     ys = [y for one in series for y in one.ys]
-    ys += [y + sign * d for one in series for y, d in zip(one.ys, one.spreads, strict=False) for sign in (-1, 1)]
+    ys += [end for one in series for y, d in zip(one.ys, one.spreads, strict=False) for end in _ends(y, d)]
     if not xs:
         return ""
-    horizontal, vertical = _Axis(xs, log_x, LEFT, WIDTH - RIGHT), _Axis(ys, log_y, HEIGHT - BOTTOM, TOP)
+    horizontal = _Axis([0, *xs] if steps else xs, False, LEFT, WIDTH - RIGHT, whole=steps)
+    vertical = _Axis(ys, log_y, HEIGHT - BOTTOM, TOP)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{ylabel} over {xlabel}")}">']
     for tick in horizontal.ticks:
         x = horizontal.place(tick)
@@ -64,7 +68,8 @@ def _drawn(one: Series, horizontal: "_Axis", vertical: "_Axis") -> list[str]:
         dashes = ' stroke-dasharray="6 3"' if one.colour // len(COLOURS) % 2 else ""
         parts.append(f'<polyline class="line" stroke="{paint}"{dashes} points="{path}">{title}</polyline>')
     for y, spread, (x, _) in zip(one.ys, one.spreads, points, strict=False):
-        ends = f'y1="{vertical.place(y - spread):.1f}" y2="{vertical.place(y + spread):.1f}"'
+        low, high = _ends(y, spread)
+        ends = f'y1="{vertical.place(low):.1f}" y2="{vertical.place(high):.1f}"'
         parts.append(f'<line stroke="{paint}" x1="{x:.1f}" x2="{x:.1f}" {ends}/>')
     if not one.joined or len(points) < 30:
         radius = 2.5 if one.joined else 5
@@ -72,26 +77,33 @@ def _drawn(one: Series, horizontal: "_Axis", vertical: "_Axis") -> list[str]:
     return parts
 
 
-def _finite(one: Series, log_x: bool, log_y: bool) -> Series:
+def _ends(value: float, spread: float) -> tuple[float, float]:
+    """Of an error bar, which no quantity that is drawn here can have below 0."""
+    return max(0.0, value - spread), value + spread
+
+
+def _finite(one: Series, log_y: bool) -> Series:
     keep = [
         i
         for i, (x, y) in enumerate(zip(one.xs, one.ys, strict=True))
-        if math.isfinite(x) and math.isfinite(y) and (x > 0 or not log_x) and (y > 0 or not log_y)
+        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log_y)
     ]
     spreads = [one.spreads[i] for i in keep] if one.spreads else ()
     return Series(one.label, one.colour, [one.xs[i] for i in keep], [one.ys[i] for i in keep], one.joined, spreads)
 
 
 class _Axis:
-    def __init__(self, values: Sequence[float], log: bool, start: float, end: float) -> None:
+    def __init__(self, values: Sequence[float], log: bool, start: float, end: float, whole: bool = False) -> None:
         self.log, self.start, self.end = log, start, end
         low, high = min(values), max(values)
         if low == high:
-            low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
+            low, high = (low / 2, high * 2) if low > 0 else (low, high + 1)
         self.low, self.high = self._scaled(low), self._scaled(high)
         margin = 0.04 * (self.high - self.low)
         self.low, self.high = self.low - margin, self.high + margin
-        self.ticks = _log_ticks(low, high) if log else _ticks(low, high)
+        if not log and low >= 0:
+            self.low = max(0.0, self.low)
+        self.ticks = _log_ticks(low, high) if log else _ticks(low, high, 1.0 if whole else 0.0)
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.log else value
@@ -101,8 +113,9 @@ class _Axis:
         return self.start + share * (self.end - self.start)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    rough = (high - low) / 5
+def _ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    """Round numbers at a distance of at least `least`."""
+    rough = max((high - low) / 5, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -24,13 +24,16 @@ class Sweep:
 
 
 def describe(runs: Sequence[Run], entity: str | None, project: str | None, group: str | None) -> Sweep:
-    """From what the runs say of themselves; UserError where they do not agree or leave it open."""
+    """From what the runs say of themselves; UserError, naming all that is open, where they do not agree or say."""
     loggers = [run.config.get("logger") or {} for run in runs]
-    found = {
-        key: given or _only(key, [str(logger.get(key) or "") for logger in loggers])
-        for key, given in (("entity", entity), ("project", project), ("group", group))
-    }
-    return Sweep(**found, keys=tuple(columns_of(runs)), classes=runs[0].classes)
+    given = {"entity": entity, "project": project, "group": group}
+    said = {key: sorted({str(logger.get(key) or "") for logger in loggers}) for key in given}
+    open_keys = [key for key, value in given.items() if not value and (len(said[key]) != 1 or not said[key][0])]
+    if open_keys:
+        found = ", ".join(f"logger.{key} ({', '.join(value or 'none' for value in said[key])})" for key in open_keys)
+        raise UserError(f"the runs have no common {found}: give {' '.join(f'{key}=...' for key in open_keys)}")
+    chosen = {key: value or said[key][0] for key, value in given.items()}
+    return Sweep(**chosen, keys=tuple(columns_of(runs)), classes=runs[0].classes)
 
 
 def workspace(sweep: Sweep) -> Any:
@@ -72,6 +75,19 @@ def report(sweep: Sweep, runs: Sequence[Run]) -> Any:
     )
 
 
+def save(parts: Sequence[Any]) -> list[str]:
+    """Save what was built; its addresses. Raises UserError where W&B does not take it or cannot be reached."""
+    addresses = []
+    for part in parts:
+        try:
+            part.save()
+        except Exception as error:  # wandb's own, requests', and those of the libraries below them
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"W&B did not take it ({first}); save=false builds it alone") from error
+        addresses.append(str(part.url))
+    return addresses
+
+
 def _filter(sweep: Sweep) -> str:
     return f"Metric('Group') = '{sweep.group}'"
 
@@ -97,14 +113,6 @@ def _panels(sweep: Sweep, panels: Any) -> dict[str, list[Any]]:
         "Masks": [panels.MediaBrowser(title="truth and prediction", media_keys=["pictures"], num_columns=3)],
         "What differs": [panels.RunComparer(diff_only="split")],
     }
-
-
-def _only(key: str, values: Sequence[str]) -> str:
-    different = sorted(set(values))
-    if len(different) != 1 or not different[0]:
-        said = ", ".join(value or "none" for value in different)
-        raise UserError(f"the runs have no common logger.{key} ({said}): give {key}=...")
-    return different[0]
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from scaseg import run_store
-from scaseg.report.html_parts import STATES, charts, data_table, html_table, pictures
+from scaseg.report.html_parts import STATES, breakable, charts, data_table, document, html_table, pictures
 from scaseg.report.runs import Run, store_folders
 from scaseg.report.runs_table import columns_of, configurations
 from scaseg.report.table import Table
@@ -23,7 +23,8 @@ def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> s
     labels, groups = configurations(runs) if runs else ([], [])
     keys = columns_of(runs) if runs else []
     names = [" ".join(map(_short, keys, label)) for label in labels]
-    title = f"{Path(pattern).name if pattern else 'Tables'}: {', '.join(dict.fromkeys(run.dataset for run in runs))}"
+    datasets = ", ".join(dict.fromkeys(run.dataset for run in runs))
+    title = (Path(pattern).name if pattern else "Tables") + (f": {datasets}" if datasets else "")
     sections = [_head(title, [said["status"] for _, said in found], list(results.values()))]
     sections += [f"<h2>{escape(table.title)}</h2>{html_table(table)}" for table in tables]
     if runs:
@@ -32,15 +33,7 @@ def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> s
         sections += ["<h2>Pictures</h2>", pictures(names, groups)]
     if found:
         sections += ["<h2>All runs</h2>", _all_runs(found, {run.folder: run for run in runs}, runs, results)]
-    here = Path(__file__).with_name("page")
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
-        + "\n".join(section for section in sections if section)
-        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return document(title, "\n".join(section for section in sections if section))
 
 
 def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
@@ -49,14 +42,14 @@ def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) 
         f'<span class="{STATES[state]}"><b>{count[state]}</b> {state}</span>' for state in STATES if count[state]
     )
     facts = {
-        "machine": _distinct(f"{r.get('device')}, {r.get('threads')} threads" for r in results),
-        "code": _distinct(str(r.get("git_commit")) for r in results),
+        "machine": _distinct(f"{r['device']}, {r.get('threads')} threads" for r in results if r.get("device")),
+        "code": _distinct(r.get("git_commit") for r in results),
         "versions": _distinct(
             ", ".join(f"{name} {version}" for name, version in (r.get("versions") or {}).items() if version)
             for r in results
         ),
-        "steps": _distinct(str(r.get("step")) for r in results),
-        "images a step": _distinct(str(r["config"]["training"]["batch_size"]) for r in results),
+        "steps": _distinct(r.get("step") for r in results),
+        "images a step": _distinct(r["config"]["training"]["batch_size"] for r in results),
     }
     lines = "".join(f"<p class=dim>{name}: {escape(text)}</p>" for name, text in facts.items() if text)
     return f"<h1>{escape(title)}</h1>\n<div class=counts>{numbers}</div>\n{lines}"
@@ -65,7 +58,7 @@ def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) 
 def _per_class(names: Sequence[str], groups: Sequence[Sequence[Run]], results: dict[Path, dict[str, Any]]) -> str:
     """A row a class, a column a configuration: means over the seeds."""
     classes = dict.fromkeys(name for result in results.values() for name in result.get("per_class", {}))
-    heads = [("class", False), *((name, True) for name in names)]
+    heads = [("class", ""), *((name, "number") for name in names)]
     rows: list[list[tuple[str, str]]] = []
     for name in classes:
         cells = [(escape(name), "")]
@@ -84,8 +77,9 @@ def _all_runs(
     runs: Sequence[Run],
     results: dict[Path, dict[str, Any]],
 ) -> str:
-    heads = [("run", False), ("what", False), ("seed", True), ("status", False), ("mIoU", True), ("best", True)]
-    heads += [("at step", True), ("time", False), ("error", False)]
+    heads = [("run", ""), ("status", "")]
+    heads += [(text, "number") for text in ("mIoU", "best", "at step", "seed")]
+    heads += [("what", ""), ("time", ""), ("error", "")]
     keys = columns_of(runs) if runs else []
     rows: list[list[tuple[str, str]]] = []
     for folder, said in found:
@@ -100,13 +94,13 @@ def _all_runs(
         state = "pending" if said["status"] == "new" else said["status"]
         rows.append(
             [
-                (escape(folder.name), ""),
-                (escape(what), ""),
-                (str(run.seed) if run else "–", 'class="number"'),
+                (breakable(folder.name), ""),
                 (state, f'class="{STATES[state]}"'),
                 (f"{run.miou:.2f}" if run else "–", 'class="number"'),
                 ("–" if best["mIoU"] is None else f"{best['mIoU']:.2f}", 'class="number"'),
                 ("–" if best["step"] is None else str(best["step"]), 'class="number"'),
+                (str(run.seed) if run else "–", 'class="number"'),
+                (escape(what), ""),
                 ("–" if time is None else str(timedelta(seconds=round(time))), ""),
                 (escape(said.get("error") or ""), 'class="text"' if said.get("error") else ""),
             ]
@@ -120,5 +114,5 @@ def _short(key: str, value: Any) -> str:
     return str(value) if name == "name" else f"{name}={value}"
 
 
-def _distinct(texts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+def _distinct(values: Iterable[Any]) -> str:
+    return "; ".join(dict.fromkeys(str(value) for value in values if value is not None))

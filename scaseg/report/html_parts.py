@@ -1,9 +1,11 @@
-"""The pieces of the page: tables that sort, charts, pictures as data in the text."""
+"""The pieces of a page: the document, tables that sort, charts, pictures as data in the text."""
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from PIL import Image
 
@@ -18,11 +20,29 @@ WIDTH = 900  # of a picture, pixels
 SHOWN = 24  # pictures at most: a page is to be sent around
 
 
-def data_table(heads: Sequence[tuple[str, bool]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """heads: text, and whether numbers are under it. Cells: markup, and attributes of the cell."""
-    head = "".join(
-        f"<th{' class=number' if numeric else ''}><button>{escape(text)}</button></th>" for text, numeric in heads
+def document(title: str, body: str) -> str:
+    """A page complete in itself but for the pictures that the body names: style and script are in it."""
+    here = Path(__file__).with_name("page")
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
+        f"{body}\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
+
+
+def breakable(name: str) -> str:
+    """Markup of a long name that breaks after its hyphens and slashes, and within its parts only if it must."""
+    return re.sub(r"([-/])", r"\1<wbr>", escape(name))
+
+
+def data_table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """heads: text and classes, `number` over numbers, `kept` of a column that a narrow page keeps in sight.
+
+    Cells: markup, and attributes of the cell.
+    """
+    head = "".join(f'<th class="{classes}"><button>{escape(text)}</button></th>' for text, classes in heads)
     body = "\n".join(
         "<tr>"
         + "".join(f"<td{' ' + attributes if attributes else ''}>{text}</td>" for text, attributes in row)
@@ -34,19 +54,23 @@ def data_table(heads: Sequence[tuple[str, bool]], rows: Sequence[Sequence[tuple[
 
 def html_table(table: Table) -> str:
     """A table of a report with its notes."""
+    classes = [" ".join(["number"] * column.numeric + ["kept"] * column.kept) for column in table.columns]
     rows = [
         [
-            (
-                f"<b>{escape(cell.text)}</b>" if cell.bold else escape(cell.text),
-                "class=number" if column.numeric else "",
-            )
-            for cell, column in zip(row, table.columns, strict=True)
+            (f"<b>{unbroken(cell.text)}</b>" if cell.bold else unbroken(cell.text), f'class="{kind}"' if kind else "")
+            for cell, kind in zip(row, classes, strict=True)
         ]
         for row in table.rows
     ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
-    heads = [(column.heading, column.numeric) for column in table.columns]
-    return data_table(heads, rows) + (f"<ul class=notes>{notes}</ul>" if notes else "")
+    heads = [(column.heading, kind) for column, kind in zip(table.columns, classes, strict=True)]
+    above = f"<p class=dim>{escape(table.above)}</p>" if table.above else ""
+    return above + data_table(heads, rows) + (f"<ul class=notes>{notes}</ul>" if notes else "")
+
+
+def unbroken(text: str) -> str:
+    """Markup of a cell's text; what belongs together, as (n = 3), stays on one line."""
+    return re.sub(r"(?<=[±=,]) | (?==)", "\u00a0", escape(text))
 
 
 def charts(names: Sequence[str], groups: Sequence[Sequence[Run]]) -> str:
@@ -55,9 +79,8 @@ def charts(names: Sequence[str], groups: Sequence[Sequence[Run]]) -> str:
     for number, (name, group) in enumerate(zip(names, groups, strict=True)):
         for run in group:
             for column, lines in drawn.items():
-                if (run.folder / "metrics.csv").is_file():
-                    steps, values = series(run.folder / "metrics.csv", column)
-                    lines.append(Series(f"{name}, seed {run.seed}", number, steps, values))
+                steps, values = series(run.folder / "metrics.csv", column)
+                lines.append(Series(f"{name}, seed {run.seed}", number, steps, values))
     points = []
     for number, (name, group) in enumerate(zip(names, groups, strict=True)):
         for point in run_points(group):
@@ -65,8 +88,8 @@ def charts(names: Sequence[str], groups: Sequence[Sequence[Run]]) -> str:
             label = f"{name}: {point.miou:.2f} at {point.gflops:.3f} GFLOPs"
             points.append(Series(label, number, [point.gflops], [point.miou], False, spreads))
     pictures = [
-        chart(drawn["val/mIoU"], "step", "validation mIoU, %"),
-        chart(drawn["train/loss"], "step", "training loss", log_y=True),
+        chart(drawn["val/mIoU"], "step", "validation mIoU, %", steps=True),
+        chart(drawn["train/loss"], "step", "training loss", log_y=True, steps=True),
         chart(points, "GFLOPs (multiply-adds, the paper's counter)", "mIoU, %"),
     ]
     legend = "".join(

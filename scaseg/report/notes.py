@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scaseg.report.lines import SCASEG, Line
-from scaseg.report.runs import Run, differing
+from scaseg.report.runs import BOOKKEEPING, Run, differing
 from scaseg.report.statistics import summarise
 
 STATISTICS = (
@@ -59,7 +59,8 @@ def remarks(number: int, lines: Sequence[Line], runs: Sequence[Run], problems: S
     notes = [STATISTICS] if used else []
     for dataset in dict.fromkeys(run.dataset for run in used):
         mine = [run for run in used if run.dataset == dataset]
-        if keys := differing(mine, [key for key in OF_A_ROW if number != 8 or "lpm" not in key]):
+        of_a_row = [key for key in OF_A_ROW if number != 8 or "lpm" not in key]
+        if keys := differing(mine, [*of_a_row, *BOOKKEEPING]):
             notes.append(f"The runs on {dataset} also differ in {', '.join(keys)}: compare with care.")
         elif number == 8 and mine[0].value("lpm") != "none":
             notes.append(f"Our runs on {dataset} have lpm={mine[0].value('lpm')} in every row.")

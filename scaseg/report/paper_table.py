@@ -54,7 +54,7 @@ def paper_table(
 
 
 def _labels(number: int, ours: bool) -> Columns:
-    columns: Columns = [(Column("row"), lambda line: Cell(str(line.row.row)) if line.row.row else MISSING)]
+    columns: Columns = [(Column("row"), partial(_number, lambda line: line.row.row or None, 0))]
     if number <= 4 and not ours:
         columns.append((Column("method", False), lambda line: Cell(line.row.method)))
     columns.append((Column("backbone", False), lambda line: Cell(line.row.backbone)))
@@ -75,24 +75,29 @@ def _counts(lines: Sequence[Line]) -> Columns:
 
     def classes(line: Line) -> Cell:
         counted = line.row.counted_as
-        return Cell(f"{counted['params']}, {counted['gflops']}") if counted and line.counted else MISSING
+        if not (counted and line.counted):
+            return MISSING
+        return Cell(f"{counted['params']}, {counted['gflops']}", numbers=(counted["params"], counted["gflops"]))
+
+    def named(heading: str, name: str) -> Column:
+        return Column(heading, names=(name,))
 
     columns: Columns = [
-        (Column("params, M: model"), partial(_number, built, 3)),
-        (Column("as published"), partial(_number, published, 3)),
-        (Column("paper"), partial(_number, paper, 1)),
-        (Column("Δ"), lambda line: _change(published(line), line.row.params_m)),
+        (named("params, M: model", "params_M"), partial(_number, built, 3)),
+        (named("as published", "params_M_as_published"), partial(_number, published, 3)),
+        (named("paper", "params_M_paper"), partial(_number, paper, 1)),
+        (named("Δ", "params_M_difference"), lambda line: _change(published(line), line.row.params_m)),
     ]
     for datasets in _counted_alike(lines):
-        name = f"GFLOPs, {', '.join(NAMES.get(dataset, dataset) for dataset in datasets)}"
+        name, short = ", ".join(NAMES.get(dataset, dataset) for dataset in datasets), "+".join(datasets)
         columns += [
-            (Column(name), partial(_number, partial(_gflops, datasets[0]), 3)),
-            (Column("paper"), partial(_number, partial(_printed_gflops, datasets[0]), 1)),
-            (Column("Δ %"), partial(_gflops_change, datasets[0])),
+            (named(f"GFLOPs, {name}", f"GFLOPs_{short}"), partial(_number, partial(_gflops, datasets[0]), 3)),
+            (named("paper", f"GFLOPs_{short}_paper"), partial(_number, partial(_printed_gflops, datasets[0]), 1)),
+            (named("Δ %", f"GFLOPs_{short}_difference_percent"), partial(_gflops_change, datasets[0])),
         ]
-    columns.append((Column("classes"), classes))
+    columns.append((Column("classes", names=("classes_params", "classes_GFLOPs")), classes))
     if any(line.row.fps for line in lines):
-        columns.append((Column("FPS, paper"), partial(_number, lambda line: line.row.fps, 2)))
+        columns.append((named("FPS, paper", "FPS_paper"), partial(_number, lambda line: line.row.fps, 2)))
     return columns
 
 
@@ -115,15 +120,18 @@ def _measured(lines: Sequence[Line], groups: Sequence[Sequence[Line]], baseline:
     bases = None if baseline is None else _bases(groups, baseline)
     columns: Columns = []
     for dataset in dict.fromkeys([*printed, *measured]):
-        name = f"mIoU, {NAMES.get(dataset, dataset)}"
+        name, short = f"mIoU, {NAMES.get(dataset, dataset)}", f"mIoU_{dataset}"
         if dataset in printed:
             best = _best(groups, partial(_printed_miou, dataset))
-            columns.append((Column(f"{name}: paper"), partial(_published, dataset, best)))
+            columns.append((Column(f"{name}: paper", names=(f"{short}_paper",)), partial(_published, dataset, best)))
         if dataset in measured or not measured:
             best = _best(groups, partial(_mean, dataset))
-            columns.append((Column(f"{name}: ours"), partial(_ours, dataset, best)))
+            names = tuple(f"{short}_{part}" for part in ("mean", "std", "n"))
+            kept = len(measured) == 1  # of several only one could stay in sight
+            columns.append((Column(f"{name}: ours", names=names, kept=kept), partial(_ours, dataset, best)))
         if dataset in measured and bases is not None:
-            columns.append((Column("Δ baseline"), partial(_against, dataset, bases)))
+            names = tuple(f"{short}_difference{part}" for part in ("", "_low", "_high"))
+            columns.append((Column("Δ baseline", names=names), partial(_against, dataset, bases)))
     return columns
 
 
@@ -152,20 +160,25 @@ def baseline_name(label: str) -> str:
 
 def _published(dataset: str, best: set[int], line: Line) -> Cell:
     value = _printed_miou(dataset, line)
-    return MISSING if value is None else Cell(f"{value:.{2 if line.row.table >= 4 else 1}f}", id(line) in best)
+    digits = 2 if line.row.table >= 4 else 1
+    return MISSING if value is None else Cell(f"{value:.{digits}f}", id(line) in best, (value,))
 
 
 def _ours(dataset: str, best: set[int], line: Line) -> Cell:
     if not (values := line.values(dataset)):
         return Cell(line.missing or "not run")
-    return Cell(summarise(list(values.values())).text(), id(line) in best)
+    summary = summarise(list(values.values()))
+    return Cell(summary.text(), id(line) in best, summary.numbers)
 
 
 def _against(dataset: str, bases: dict[int, Line], line: Line) -> Cell:
     base = bases.get(id(line))
     if base is None or not line.values(dataset) or not base.values(dataset):
         return MISSING
-    return Cell("baseline" if base is line else difference(line.values(dataset), base.values(dataset)).text())
+    if base is line:
+        return Cell("baseline")
+    found = difference(line.values(dataset), base.values(dataset))
+    return Cell(found.text(), numbers=found.numbers)
 
 
 def _best(groups: Iterable[Sequence[Line]], value: Value) -> set[int]:
@@ -196,13 +209,17 @@ def _gflops(dataset: str, line: Line) -> float | None:
 
 def _gflops_change(dataset: str, line: Line) -> Cell:
     ours, paper = _gflops(dataset, line), _printed_gflops(dataset, line)
-    return MISSING if ours is None or paper is None else Cell(f"{100 * (ours / paper - 1):+.2f}")
+    return _signed(None if ours is None or paper is None else 100 * (ours / paper - 1), 2)
 
 
 def _change(ours: float | None, paper: float | None) -> Cell:
-    return MISSING if ours is None or paper is None else Cell(f"{ours - paper:+.3f}")
+    return _signed(None if ours is None or paper is None else ours - paper, 3)
+
+
+def _signed(value: float | None, digits: int) -> Cell:
+    return MISSING if value is None else Cell(f"{value:+.{digits}f}", numbers=(value,))
 
 
 def _number(value: Value, digits: int, line: Line) -> Cell:
     found = value(line)
-    return MISSING if found is None else Cell(f"{found:.{digits}f}")
+    return MISSING if found is None else Cell(f"{found:.{digits}f}", numbers=(found,))

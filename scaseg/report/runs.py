@@ -12,6 +12,8 @@ from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 
 RESULT, CONFIG = "result.json", "config.yaml"
+# keys that say when something is written down, and determine no figure of the last step
+BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
 
 
@@ -90,7 +92,7 @@ def by_seed(runs: Sequence[Run], cell: str) -> dict[int, Run]:
         first = runs[0]
         if other is not run:
             first = other
-        keys = differing([first, run])
+        keys = differing([first, run], () if other is not run else BOOKKEEPING)
         if other is not run or keys:
             what = f"the same seed {run.seed}" if other is not run else f"different {', '.join(keys)}"
             differ = f" (they differ in {', '.join(keys)})" if keys and other is not run else ""

@@ -14,6 +14,11 @@ class Summary:
     std: float | None
     n: int
 
+    @property
+    def numbers(self) -> tuple[float, float | None, int]:
+        """Mean, deviation, n."""
+        return self.mean, self.std, self.n
+
     def text(self) -> str:
         """`41.60 ± 0.25 (n = 3)`."""
         deviation = "" if self.std is None else f" ± {self.std:.2f}"
@@ -31,6 +36,11 @@ class Difference:
     low: float | None
     high: float | None
     paired: bool
+
+    @property
+    def numbers(self) -> tuple[float, float | None, float | None]:
+        """The difference and its bounds."""
+        return self.mean, self.low, self.high
 
     def text(self) -> str:
         """`+1.20 [+0.30, +2.10]`."""

@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+Number = float | int | None
+
 
 @dataclass(frozen=True)
 class Cell:
-    """Plain text; each renderer escapes it."""
+    """Plain text, which each renderer escapes; numbers: what the text rounds, one for each of the column's names."""
 
     text: str = ""
     bold: bool = False
+    numbers: tuple[Number, ...] = ()
 
 
 MISSING = Cell("–")
@@ -20,21 +23,24 @@ MISSING = Cell("–")
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and how its cells are set."""
+    """A heading, and how its cells are set. names: of its columns in CSV, one a number of its cells."""
 
     heading: str
     numeric: bool = True  # set flush right
+    names: tuple[str, ...] = ()
+    kept: bool = False  # in sight where a narrow page has to scroll the table
 
 
 @dataclass
 class Table:
-    """rules: numbers of the rows that a rule stands above. notes: sentences under the table."""
+    """rules: numbers of the rows that a rule stands above. notes: sentences under the table; above: one over it."""
 
     title: str
     columns: list[Column]
     rows: list[list[Cell]] = field(default_factory=list)
     rules: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    above: str = ""
 
 
 def markdown(table: Table) -> str:
@@ -48,6 +54,7 @@ def markdown(table: Table) -> str:
         return re.sub(r"([\\|*`<\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
     lines = [f"**{escape(table.title)}**", ""]
+    lines += [escape(table.above), ""] if table.above else []
     lines += [line([escape(column.heading) for column in table.columns])]
     lines += [line(["--:" if column.numeric else "---" for column in table.columns])]
     for number, row in enumerate(table.rows):
@@ -60,11 +67,19 @@ def markdown(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The table alone, without title, emphasis or notes."""
+    """The table alone: a header, texts, and each number in a column of its own with all of its digits or nothing."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([column.heading for column in table.columns])
-    writer.writerows([cell.text for cell in row] for row in table.rows)
+    writer.writerow([name for column in table.columns for name in column.names or (column.heading,)])
+    for row in table.rows:
+        cells: list[Number | str] = []
+        for cell, column in zip(row, table.columns, strict=True):
+            if column.numeric:
+                number = len(column.names or (column.heading,))
+                cells += cell.numbers or (None,) * number
+            else:
+                cells.append("" if cell is MISSING else cell.text)
+        writer.writerow(cells)
     return file.getvalue()
 
 
@@ -86,7 +101,11 @@ def latex(table: Table) -> str:
     def escape(text: str) -> str:
         return "".join(_LATEX.get(character, character) for character in text)
 
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}"]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(table.title + (f'. {table.above}' if table.above else ''))}}}",
+    ]
     lines += [rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in table.columns)}}}"]
     lines += [
         r"\toprule",

@@ -9,9 +9,9 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.config import check
+from scaseg.config_errors import ERRORS, explained, keys_of
 from scaseg.errors import UserError
 from scaseg.runs.asked import name_of
 
@@ -59,14 +59,15 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
     known: dict[str, dict[str, str]] = {}
     for varied, mine in zip(_varied(config, overrides), overrides, strict=True):
         label = " ".join(varied or mine) or "(no overrides)"
-        cfg = loader.load_sweep_config(config, list(mine))
         try:
+            cfg = loader.load_sweep_config(config, list(mine))
             if missing := {key for key in OmegaConf.missing_keys(cfg) if not key.startswith("hydra")}:
                 raise UserError(f"{', '.join(sorted(missing))} must be given")
             check(cfg)
             name = name_of(cfg, known)
-        except (UserError, OmegaConfBaseException) as error:
-            raise UserError(f"the job {label}: {error}. No job was started") from error
+        except (UserError, *ERRORS) as error:
+            said = error if isinstance(error, UserError) else explained(error, keys_of(config))
+            raise UserError(f"the job {label}: {said} (no job was started)") from error
         if cfg.hardware.num_nodes > 1:
             raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
         folder = Path(cfg.output_dir) / name

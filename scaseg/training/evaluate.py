@@ -82,7 +82,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
         "split": split,
         "images": len(source),
         "fingerprint": data,
-        "images_trained_on": _trained_on(config, data_dir, source),
+        "evaluated_images_trained_on": _trained_on(config, data_dir, source),
         "export": None if export is None else str(export.archive),
         "world_size": trainer.world_size,
     }

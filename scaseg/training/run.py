@@ -144,7 +144,7 @@ def _result(
         "run": run.name,
         **describe(run.config, task.model, run.val.labels, watch.journal.scores, commit),
         "split": run.config["dataset"]["val_split"],
-        "images_trained_on": seen,
+        "evaluated_images_trained_on": seen,
         "best": watch.checkpoints.best_result,
         "plain_weights": None if plain is None else figures(plain, run.val.labels),
         "step": trainer.global_step,

@@ -50,7 +50,7 @@ def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Call
             enable_model_summary=False,
             **options,
         )
-    except (MisconfigurationException, ValueError, RuntimeError, TypeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(
             f"hardware.accelerator={hardware['accelerator']}, hardware.devices={hardware['devices']} or"
             f" training.precision={precision} do not fit this machine: {error}"

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 from scaseg.use.model import TrainedModel
+from scaseg.use.stored import EARLIER
 
 UNKNOWN = "not recorded"
 TERMS = {  # terms of the data sets' images, as their makers state them; a model made from them is a matter of its own
@@ -81,7 +82,7 @@ def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[di
         "datasets": [dataset],
         "metrics": ["mean_iou"],
     }
-    results = [result for result in results if not result.get("images_trained_on")]
+    results = [result for result in results if not _trained_on(result)]
     if results:
         matter["model-index"] = [
             {
@@ -138,10 +139,16 @@ def weights_name(source: str) -> str:
     return f"{parts[-3]}/{parts[-1]}" if parts[-2:-1] == ["checkpoints"] and len(parts) > 2 else parts[-1]
 
 
+def _trained_on(result: dict[str, Any]) -> int | None:
+    """How many of a result's images were trained on; None where that is not known."""
+    found: int | None = result.get("evaluated_images_trained_on", result.get(EARLIER))
+    return found
+
+
 def _figures(results: list[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     for result in results:
-        protocol, seen = result["protocol"], result.get("images_trained_on")
+        protocol, seen = result["protocol"], _trained_on(result)
         size = f"in a box of {protocol['box']}" if protocol["box"] else "at the images' own size"
         way = f"windows {protocol['window']}, stride {protocol['stride']}" if protocol["mode"] == "slide" else "whole"
         lines += [

@@ -18,6 +18,7 @@ from scaseg.use.graph import capture, quiet
 from scaseg.use.model import TrainedModel
 from scaseg.use.onnx_file import metadata, onnx_runner, require_onnx, write_onnx
 from scaseg.use.pretrained import save
+from scaseg.use.progress import stage
 
 SHOWN = 16  # pictures on which int8 is compared
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
@@ -37,7 +38,8 @@ class Options(Protocol):
 
 def export(options: Options, calibration: Sequence[Path], sizes: Sequence[Size]) -> Path:
     """Export `options.ckpt`; prints how the file agrees with PyTorch, returns its path. Raises UserError."""
-    model = scaseg.load(options.ckpt)
+    with stage("loading the model"):
+        model = scaseg.load(options.ckpt)
     target = Path(options.file) if options.file else default_target(Path(options.ckpt), options.format, options.int8)
     if target.exists() and not (options.overwrite and target.is_file()):
         raise UserError(f"file={target} exists already; name another" + (", or overwrite=true" * target.is_file()))
@@ -72,17 +74,20 @@ def default_target(ckpt: Path, form: str, int8: bool) -> Path:
 
 
 def _write(model: TrainedModel, part: Path, options: Options, sizes: Sequence[Size]) -> list[str]:
-    program = capture(model.segmentor, options.output, options.strip)
+    with stage("following the model (torch.export)"):
+        program = capture(model.segmentor, options.output, options.strip)
     about = metadata(model, options.output, options.strip)
     if options.format == "onnx":
         require_onnx()
-        write_onnx(program, part, options.output, about)
-        run = onnx_runner(part)
+        with stage("writing ONNX"):
+            write_onnx(program, part, options.output, about)
+            run = onnx_runner(part)
     else:
-        with quiet():
+        with stage("writing the graph"), quiet():
             torch.export.save(program, part, extra_files=about)
             run = _torch_runner(part)
-    found = compare(run, model.segmentor, options.output, sizes)
+    with stage(f"checking against PyTorch at {len(sizes)} sizes"):
+        found = compare(run, model.segmentor, options.output, sizes)
     require(found, f"the {options.format} file")
     return [str(one) for one in found]
 
@@ -108,5 +113,6 @@ def _quantised(model: TrainedModel, part: Path, options: Options, calibration: S
         quantise(whole, part, model, calibration)
     finally:
         whole.unlink()
-    equal = equal_labels(onnx_runner(part), model, options.output, calibration[:SHOWN])
+    with stage(f"comparing labels on {len(calibration[:SHOWN])} pictures"):
+        equal = equal_labels(onnx_runner(part), model, options.output, calibration[:SHOWN])
     return [f"int8: {100 * equal:.2f} % of labels equal to PyTorch's on {len(calibration[:SHOWN])} of its pictures"]

@@ -41,6 +41,17 @@ class TrainedModel:
     protocol: dict[str, Any]
     config: dict[str, Any]
     about: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None  # what it was loaded from; for people, and written nowhere
+
+    def __repr__(self) -> str:
+        parts = " + ".join(self.config[part]["name"] for part in ("backbone", "decoder"))
+        more = f", ... {self.classes[-1]}" if len(self.classes) > 3 else ""
+        classes = f"{len(self.classes)} classes ({', '.join(self.classes[:3])}{more})"
+        millions = sum(p.numel() for p in self.segmentor.parameters()) / 1e6
+        step = f", step {self.about['step']}" if "step" in self.about else ""
+        return (
+            f"<TrainedModel {parts}: {classes}, {millions:.2f} M parameters, on {self.device}, from {self.path}{step}>"
+        )
 
     @property
     def labels(self) -> LabelTable:
@@ -102,7 +113,7 @@ def load_model(path: Path, device: str = "cpu") -> TrainedModel:
     segmentor.eval().requires_grad_(False)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
-        segmentor, tuple(stored.classes), colours, dict(stored.config["protocol"]), stored.config, stored.about
+        segmentor, tuple(stored.classes), colours, dict(stored.config["protocol"]), stored.config, stored.about, path
     )
     return model if device == "cpu" else model.to(device)
 

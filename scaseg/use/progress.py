@@ -1,13 +1,44 @@
-"""Done, failed and time left on standard error: a live bar in a terminal, a line now and then elsewhere."""
+"""What a long work is at, on standard error: done, failed and time left of what is counted; else a stage's seconds."""
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event, Thread
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_EVERY = 10.0  # seconds
+FIRST_LINE = 1.0  # seconds: what takes less says nothing
+
+
+@contextmanager
+def stage(text: str) -> Iterator[None]:
+    """Say of what is not counted that it goes on: its seconds as they pass, and at the end how many they were."""
+    begun, ended = time.perf_counter(), Event()
+    live = sys.stderr.isatty()
+
+    def say(end: str) -> None:
+        print(f"{text}: {time.perf_counter() - begun:.0f} s", end=end, file=sys.stderr, flush=True)
+
+    def tell() -> None:
+        wait = FIRST_LINE
+        while not ended.wait(wait):
+            say("\r" if live else "\n")
+            wait = FIRST_LINE if live else LINE_EVERY
+
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        if time.perf_counter() - begun >= FIRST_LINE:
+            say("\n")
 
 
 class ProgressLine:

@@ -11,6 +11,7 @@ import scaseg
 from scaseg.errors import UserError
 from scaseg.runs.folder import run_of
 from scaseg.use.model import TrainedModel
+from scaseg.use.progress import stage
 from scaseg.use.run import chosen_device
 
 LOOPBACK = "127.0.0.1"
@@ -28,8 +29,12 @@ def serve(paths: Sequence[str], options: dict[str, Any]) -> None:
         torch.set_num_threads(options["threads"])
     device = chosen_device(options["device"])
     names = display_names(paths)
-    models: dict[str, TrainedModel] = {name: scaseg.load(path, device) for name, path in zip(names, paths, strict=True)}
+    with stage("loading the models"):
+        models: dict[str, TrainedModel] = {
+            name: scaseg.load(path, device) for name, path in zip(names, paths, strict=True)
+        }
     listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a demo's port stays taken after its end
     try:
         listener.bind((LOOPBACK, options["port"]))
     except OSError as error:

@@ -18,7 +18,8 @@ CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
 FORMAT = 1  # of config.json
 PARTS = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")
 RESULTS = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "split", "protocol", "step", "seed")
-RESULTS_MORE = ("images_trained_on", "params", "versions", "device", "git_commit", "wall_time_s")
+EARLIER = "images_trained_on"  # evaluated_images_trained_on before it was called so
+RESULTS_MORE = ("evaluated_images_trained_on", "params", "versions", "device", "git_commit", "wall_time_s")
 
 
 @dataclass
@@ -71,7 +72,7 @@ def _figures(checkpoint: Path, step: int, config: dict[str, Any]) -> dict[str, A
         known = any(all(one[key] == result.get(key) for key in ("split", "protocol")) for one in results)
         done = result.get("status") == "done" and result.get("step") == step
         if done and of_this and not known and not _of_other_data(result, config):
-            results.append({key: result[key] for key in (*RESULTS, *RESULTS_MORE) if key in result})
+            results.append({key: result[key] for key in (*RESULTS, *RESULTS_MORE, EARLIER) if key in result})
     return {"results": results}
 
 

@@ -1,6 +1,7 @@
 """The command on trained checkpoints: figures that training itself reports, pairs, pictures, and what it refuses."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,16 @@ import numpy as np
 import pytest
 
 from scaseg import compare as command
-from scaseg.comparison.page import file_name
+from scaseg.comparison.bootstrap import weights
+from scaseg.comparison.calibration import calibration_counts
+from scaseg.comparison.compare import _figures, _finite
+from scaseg.comparison.measures import Settings
+from scaseg.comparison.models import Contender
+from scaseg.comparison.page import file_name, page, text
 from scaseg.comparison.pictures import most_different_box
+from scaseg.comparison.regions import boundary_counts, object_counts, region_counts, trimap_counts
 from scaseg.data.labels import IGNORE
+from tests.browser import measured
 from tests.training.tiny import QUIET, config, folder_of, run
 
 pytestmark = QUIET
@@ -76,11 +84,19 @@ def test_figures_pairs_and_pictures(runs: dict[str, Path], compare: Any, tmp_pat
     assert change["low"] <= change["value"] <= change["high"]
     assert result["models"]["a"]["seeds"] == [0, 1]
     assert len(result["most_different"]) == 2
-    page = (tmp_path / "out/index.html").read_text()
-    for item in result["most_different"]:
-        picture = cv2.imread(str(tmp_path / "out" / file_name(item["image"])))
+    shown = (tmp_path / "out/index.html").read_text()
+    for place, item in enumerate(result["most_different"]):
+        picture = cv2.imread(str(tmp_path / "out" / file_name(place, item["image"])))
         assert picture is not None
-        assert f'src="{file_name(item["image"])}"' in page
+        assert f'src="{file_name(place, item["image"])}"' in shown
+    # on images alone nothing is claimed: by no colour, no bold, no word, no key
+    assert set(change) == {"value", "low", "high"}
+    assert "no statement on which model is better" in shown
+    assert "no statement on which model is better" in out
+    assert "of the images alone" in result["intervals"]
+    table = shown.partition("<table>")[2].partition("</table>")[0]
+    assert not re.findall(r"<b>|<strong>|style=|better|worse|\*\*|\x1b", table)
+    assert "viewport" in shown
     assert "mit_b0 + segformer" in out
     assert "boundary IoU, 1 % of the diagonal" in out
     assert "b - a" in out
@@ -96,7 +112,7 @@ def test_a_model_does_not_differ_from_itself(runs: dict[str, Path], compare: Any
     for entry in (*result["measures"].values(), *result["per_class_iou"].values()):
         for change in entry["differences"].values():
             assert change["value"] in (0, None)
-            assert change["excludes_zero"] is False
+            assert change["low"] in (0, None)
     assert set(result["measures"]["mIoU"]["differences"]) == {"b - a", "c - a", "c - b"}
     assert [model["label"][-3:] for model in result["models"].values()] == ["(a)", "(b)", "(c)"]
 
@@ -114,7 +130,14 @@ def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tm
         ([f"a={one}", f"b={other}", "object_sizes=[9,4]"], "error: object_sizes=[9, 4]: areas in pixels"),
         ([f"a={one}", f"b={other}", "boundary_widths=[2]"], "error: boundary_widths=[2.0]: shares"),
         ([f"a={one}", f"b={other}", "split=exam"], "error: shapes has no split 'exam'"),
-        ([f"a={one}", f"b={other}", "hardware.accelerator=abacus"], "error: hardware.accelerator=abacus: torch has no"),
+        (
+            [f"a={one}", f"b={other}", "hardware.accelerator=abacus"],
+            "error: hardware.accelerator=abacus: choose one of",
+        ),
+        ([f"a={one}", f"b={other}", "hardware.accelerator=mps"], "error: hardware.accelerator=mps: torch has no"),
+        ([f"a={one}", f"b={other}", "output=/proc/x"], "error: output=/proc/x: /proc cannot be written to"),
+        ([f"a={one}", f"b={other}", f"output={one}/config.yaml"], "config.yaml is a file: name a folder"),
+        ([f"a={one}", f"b={other}", f"output={one}/config.yaml/x"], "is a file, not a folder; name another place"),
         ([f"a={one}", f"b={one / 'result.json'}"], "not a checkpoint that can be read"),
     ):
         status, out, err = compare(*arguments)
@@ -122,6 +145,70 @@ def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tm
         assert message in err
         assert out == ""
         assert not (tmp_path / "comparisons").exists()
+
+
+def compared(truths: list[np.ndarray[Any, Any]], seeds: int) -> dict[str, Any]:
+    """A comparison of two models, b wrong on one row, as compare writes it."""
+    settings = Settings([0.1], [1], [4, 9], 5)
+    found: dict[str, list[Any]] = {"a": [], "b": []}
+    for letter, runs in found.items():
+        for seed in range(seeds):
+            images = []
+            for truth in truths:
+                prediction = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
+                prediction[: 1 + seed] = 0 if letter == "b" else prediction[: 1 + seed]
+                images.append(
+                    {
+                        "region": region_counts(prediction, truth, 3),
+                        "boundary": boundary_counts(prediction, truth, 3, [1]),
+                        "trimap": trimap_counts(prediction, truth, 3, [1]),
+                        "objects": object_counts(prediction, truth, 3, [4, 9]),
+                        "calibration": calibration_counts(np.ones(truth.shape, np.float32), prediction, truth, 5),
+                    }
+                )
+            runs.append({key: np.stack([image[key] for image in images]) for key in images[0]})
+    models = [Contender(letter, f"model {letter}", ()) for letter in found]
+    figures = _figures(models, found, settings, ("x", "y", "z"), weights(len(truths), 100, 0), 0.95)
+    model = {"seeds": list(range(seeds)), "params": 1, "checkpoints": ["runs/a-b/last.ckpt"]}
+    return {
+        **_finite(figures),
+        "models": {letter: {"label": f"model {letter}", **model} for letter in found},
+        "dataset": "d",
+        "split": "val",
+        "images": len(truths),
+        "settings": {"level": 0.95, "resamples": 100},
+        "most_different": [{"image": "a/b.png", "mIoU": {"a": None, "b": 1.0}}],
+    }
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("images", [1, 3])
+def test_what_is_not_there_is_no_number_anywhere(images: int, seeds: int) -> None:
+    truths = [np.full((6, 6), IGNORE, np.uint8) for _ in range(images)]
+    nothing = compared(truths, seeds)
+    assert nothing["measures"]["mIoU"]["models"]["a"] == {
+        "value": None, "low": None, "high": None, "std_over_seeds": None
+    }  # fmt: skip
+    truths[0][2:] = 1  # one class of three, in one image, one size of three
+    some = compared(truths, seeds)
+    assert some["per_class_iou"]["y"]["models"]["a"]["value"] == 100
+    assert some["per_class_iou"]["x"]["models"]["a"]["value"] is None
+    for result in (nothing, some):
+        shown = text(result) + page(result) + json.dumps(result)
+        assert not re.findall(r"nan|inf\b|\[–|– ±|-0\.00", shown, re.I)
+    change = some["measures"]["mIoU"]["differences"]["b - a"]
+    assert (change["low"] is None) == (images == 1)  # of one image all resamples are that image
+    assert ("[" in text(some).partition("\n\n")[0]) == (images > 1)
+    assert ("One image: nothing is known" in text(some)) == (images == 1)
+
+
+def test_the_page_is_as_wide_as_a_phone(tmp_path: Path) -> None:
+    result = compared([np.tile(np.arange(3, dtype=np.uint8), (6, 2))] * 2, 2)
+    result["models"]["a"] = {**result["models"]["a"], "label": "efficientnet_lite0 + umixformer clb_stages=[4, 3, 2]"}
+    result["models"]["b"] = {**result["models"]["b"], "checkpoints": [f"runs/{'a_name_without_end' * 9}/last.ckpt"]}
+    for (_, width), told in measured(tmp_path, {"compared": page(result)}).items():
+        assert told["wide"] <= width
+        assert told["lines"] <= 3
 
 
 def test_box_is_where_one_is_right_and_the_other_is_not() -> None:

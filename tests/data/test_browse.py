@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from scaseg.browse import main
-from scaseg.data.browse import contact_sheet, histogram, pixels_of
+from scaseg.data import draw
+from scaseg.data.browse import HEAD, contact_sheet, histogram, pixels_of
 from scaseg.data.datasets import TrainSamples
-from scaseg.data.labels import IGNORE
+from scaseg.data.labels import IGNORE, LabelTable
 from scaseg.data.shapes import Shapes
 from scaseg.data.voc import VOC
 from tests.data.layouts import write
@@ -18,10 +19,59 @@ def test_sheet_shows_what_training_sees():
     samples = TrainSamples(Shapes(size=[64, 80], length=7), AUGMENT, 3)
     sheet = contact_sheet(samples, 5)
     assert sheet.shape[1] == 4 * 306
-    assert sheet.shape[0] > 3 * 225  # three rows of crops of 48 x 64 at 300 pixels' width, and the legend
+    assert sheet.shape[0] > 3 * (225 + HEAD)  # three rows of crops of 48 x 64 at 300 pixels' width, and the legend
     first = np.asarray(Image.fromarray(samples[0]["image"].numpy()).resize((300, 225)), np.int16)
-    assert np.abs(sheet[3:228, 3:303] - first).mean() < 12
+    assert np.abs(sheet[HEAD + 3 : HEAD + 228, 3:303] - first).mean() < 12
     assert (sheet == contact_sheet(samples, 5)).all()
+
+
+class Drawn(Shapes):
+    """Shapes whose upper rows are ignored, under names of any length."""
+
+    def read(self, i):
+        image, mask = super().read(i)
+        mask[:8] = IGNORE
+        return image, mask
+
+    def name(self, i):
+        return "a/" + "b" * 300 + str(i)
+
+
+def test_names_padding_and_what_is_ignored_are_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(draw, "write", lambda picture, text, x, y, scale: said.append((text, x, picture.shape[1])))
+    samples = TrainSamples(Shapes(size=[64, 80], length=3), AUGMENT, 3)
+    contact_sheet(samples, 2)
+    assert [text for text, *_ in said][:2] == [samples.source.name(samples.index(n)) for n in (0, 1)]
+    assert not {"ignored", "padding (ignored)"} & {text for text, *_ in said}
+    said.clear()
+    contact_sheet(TrainSamples(Drawn(size=[64, 80], length=3), {**AUGMENT, "crop_size": [320, 320]}, 3), 1)
+    assert said[0][0].startswith("a/b") and said[0][0].endswith(f"b{said[0][0][-1]}") and ".." in said[0][0]
+    assert {"ignored", "padding (ignored)"} <= {text for text, *_ in said}
+    for text, x, width in said:
+        assert x + draw.text_width(text, draw.SMALL) <= width
+
+
+def test_ignored_pixels_are_unlike_every_class():
+    labels = LabelTable(("black",), ((0, 0, 0),), {0: 0, 255: IGNORE})
+    image = np.full((60, 60, 3), 100, np.uint8)
+    mask = np.zeros((60, 60), np.uint8)
+    mask[:, 30:] = IGNORE
+    shown = draw.overlay(image, mask, labels)
+    assert len(np.unique(shown[:, :30])) == 1
+    assert len(np.unique(shown[:, 30:])) == 2
+    assert (draw.overlay(image, np.zeros_like(mask), labels) == 40).all()
+
+
+@pytest.mark.parametrize("width", [60, 480])
+def test_a_legend_has_room_for_every_name(width):
+    names = ("Straße", "道路", "x", "a class of a name that is longer than any legend is wide " * 3)
+    labels = LabelTable(names, ((9, 9, 9),) * 4, dict(enumerate(range(4))))
+    strip = draw.legend(labels, width, more={"ignored": None})
+    assert strip.shape[1] == width
+    assert (strip[:, -3:] == 255).all()  # nothing runs over the edge
+    assert draw.shortened("abcdef", 10_000, draw.SMALL) == "abcdef"
+    assert draw.shortened("abcdef" * 9, 1, draw.SMALL) == "a..f"
 
 
 def test_pixels_are_counted(tmp_path):
@@ -53,3 +103,7 @@ def test_command(split, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "samples=0" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["scaseg.browse", *arguments, "output=/proc/x"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "error: output=/proc/x: /proc cannot be written to" in capsys.readouterr().err

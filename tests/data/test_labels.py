@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from scaseg.data.ade20k import ADE20K
 from scaseg.data.camvid import CamVid
 from scaseg.data.cityscapes import Cityscapes
 from scaseg.data.coco_stuff164k import COCOStuff164k
-from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.labels import IGNORE, LabelTable, distinct_colours
 from scaseg.data.shapes import Shapes
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
@@ -118,3 +119,15 @@ def test_the_official_rules_once_more():
         *("person", "stop sign", "banner", "road", "tree", "wood")
     ]
     assert coco[255] == 255
+
+
+def test_colours_of_classes_that_come_without_are_unlike_each_other():
+    """By CIELAB distance, of which 2.3 is the least that people see; Pascal VOC's rule has 8.7 at 20, 1.5 at 150."""
+    colours = distinct_colours()
+    assert len(set(colours)) == 253
+    assert colours[:4] == ((84, 84, 126), (0, 252, 0), (0, 252, 252), (252, 0, 0))  # on every machine
+    lab = cv2.cvtColor(np.array(colours, np.float32)[None] / 255, cv2.COLOR_RGB2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1) + 1e3 * np.eye(253)
+    for count, least in ((8, 40), (20, 15), (150, 4)):
+        assert apart[:count, :count].min() > least
+    assert min(apart[i, i + 1] for i in range(19)) > 40  # of neighbours

@@ -217,7 +217,7 @@ def test_initial_weights_follow_the_spec() -> None:
     [
         ("decoder.attn=self", r"decoder.attn=self: choose one of sa, ca, sca"),
         ("decoder.fuse=late", r"decoder.fuse=late: choose one of native, literal"),
-        ("decoder.strip=fast", r"decoder.strip='fast': choose one of auto, exact"),
+        ("decoder.strip=fast", r"decoder.strip=fast: choose one of auto, exact"),
         ("decoder.lpm=se2", r"lpm='se2': choose one of se, cbam, eca, coord, none"),
         ("decoder.clb_stages=[3,4]", r"decoder.clb_stages=\[3, 4\]: a top-down prefix of \[4, 3, 2, 1\]"),
         ("decoder.clb_stages=[]", r"decoder.clb_stages=\[\]: a top-down prefix"),

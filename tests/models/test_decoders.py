@@ -191,14 +191,14 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
-        ("segformer", "decoder.projection=mlp", r"decoder.projection='mlp': choose one of linear, conv_norm"),
+        ("segformer", "decoder.projection=mlp", r"decoder.projection=mlp: choose one of linear, conv_norm"),
         ("segnext", "decoder.embed_channels=40", r"decoder.embed_channels=40: a multiple of 32"),
         ("segnext", "decoder.rank=0", r"decoder.rank=0: at least 1"),
         ("feedformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
         ("umixformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
-        ("metaseg", "decoder.strip=fast", r"decoder.strip='fast': choose one of auto"),
+        ("metaseg", "decoder.strip=fast", r"decoder.strip=fast: choose one of auto"),
         ("vwformer", "decoder.embed_channels=100", r"decoder.embed_channels=100: a multiple of 64"),
-        ("vwformer", "decoder.form=town", r"decoder.form='town': choose one of plain, city"),
+        ("vwformer", "decoder.form=town", r"decoder.form=town: choose one of plain, city"),
         ("vwformer", "decoder.heads=3", r"and of decoder.heads=3"),
     ],
 )

@@ -81,7 +81,7 @@ def test_wrong_weights_are_refused(tmp_path):
 
 
 def test_unknown_names_show_close_ones():
-    with pytest.raises(UserError, match=r"backbone.model=pvt_v2_b: .*did you mean .*pvt_v2_b1"):
+    with pytest.raises(UserError, match=r"backbone.name=pvt_v2_b: .*did you mean .*pvt_v2_b1"):
         TimmEncoder("pvt_v2_b")
     with pytest.raises(UserError, match="lists them"):
         TimmEncoder("0")

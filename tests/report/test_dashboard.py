@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scaseg.errors import UserError
-from scaseg.report.dashboard import describe, report, workspace
+from scaseg.report.dashboard import describe, report, save, workspace
 from scaseg.report.runs import collect
 from tests.report.folders import run_folder
 
@@ -43,7 +43,19 @@ def test_both_hold_the_sweep_and_its_classes(tmp_path: Path) -> None:
 
 def test_what_the_runs_leave_open_is_asked_for(tmp_path: Path) -> None:
     runs, _ = collect(sweep(tmp_path))
-    with pytest.raises(UserError, match=r"no common logger.entity \(none\): give entity="):
+    all_at_once = r"no common logger.entity \(none\), logger.group \(none\): give entity=\.\.\. group=\.\.\.$"
+    with pytest.raises(UserError, match=all_at_once):
         describe(runs, None, None, None)
     with pytest.raises(UserError, match=r"no common logger.group \(none\): give group="):
         describe(runs, "team", None, None)
+
+
+def test_what_wandb_does_not_take_is_one_message() -> None:
+    class Part:
+        url = "https://wandb"
+
+        def save(self) -> None:
+            raise ConnectionError("no network\nmore")
+
+    with pytest.raises(UserError, match=r"W&B did not take it \(no network\); save=false builds it alone"):
+        save([Part()])

@@ -27,12 +27,26 @@ def test_markdown() -> None:
     )
 
 
-def test_csv_is_figures_alone() -> None:
-    assert list(csv.reader(io.StringIO(comma_separated(table(*ROWS))))) == [
-        ["name", "mIoU, %"],
-        ["a|b_c", "41.60 ± 0.20"],
-        ["d\ne*", "–"],
+def test_csv_has_each_number_in_a_column_of_its_own() -> None:
+    columns = [Column("name", False), Column("row"), Column("mIoU, %", names=("mean", "std", "n"))]
+    rows = [
+        [Cell("a|b_c"), Cell("1", numbers=(1,)), Cell("41.60 ± 0.20", True, (41.6000001, 0.2, 3))],
+        [Cell("d\ne*"), MISSING, Cell("not run")],
+        [MISSING, MISSING, Cell("40.00 (n = 1)", numbers=(40.0, None, 1))],
     ]
+    assert list(csv.reader(io.StringIO(comma_separated(Table("t", columns, rows, above="all alike"))))) == [
+        ["name", "row", "mean", "std", "n"],
+        ["a|b_c", "1", "41.6000001", "0.2", "3"],
+        ["d\ne*", "", "", "", ""],
+        ["", "", "40.0", "", "1"],
+    ]
+
+
+def test_what_is_alike_stands_above() -> None:
+    one = Table("t", [Column("a")], above="All: x_i.")
+    assert markdown(one).startswith("**t**\n\nAll: x_i.\n\n| a |")
+    assert r"\caption{t. All: x\_i.}" in latex(one)
+    assert "All" not in comma_separated(one)
 
 
 def test_latex() -> None:
@@ -54,7 +68,7 @@ def test_latex_escapes_every_special_character(character: str) -> None:
 @given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=4))
 def test_any_text_keeps_the_shape(texts: list[tuple[str, str]]) -> None:
     rows = [[Cell(a), Cell(b, True)] for a, b in texts]
-    made = Table("t", [Column("a"), Column("b")], rows)
+    made = Table("t", [Column("a", False), Column("b", False)], rows)
     for line in markdown(made).splitlines()[2:]:
         assert line.replace("\\\\", "").replace("\\|", "").count("|") == 3
     source = [[cell.text for cell in row] for row in rows]

@@ -1,3 +1,5 @@
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from scaseg.errors import UserError
 from scaseg.report.paper_table import paper_table
 from scaseg.report.runs import collect
 from scaseg.report.runs_table import runs_table
-from scaseg.report.table import Table
+from scaseg.report.table import Table, comma_separated
 from tests.report.folders import run_folder
 
 SCA, CA, SA = ("decoder.attn=sca",), ("decoder.attn=ca", "lpm=none"), ("decoder.attn=sa",)
@@ -103,6 +105,30 @@ def test_other_peoples_rows_on_request() -> None:
     assert len(table.rules) == 6
 
 
+def test_bookkeeping_makes_no_rows_and_no_columns(tmp_path: Path) -> None:
+    often = ["training.log_every=1", "training.checkpoint_every=10", "training.val_every=100"]
+    run_folder(tmp_path, "a", 40.0, "seed=0")
+    run_folder(tmp_path, "b", 42.0, "seed=1", *often)
+    run_folder(tmp_path, "c", 44.0, "seed=1", "decoder.attn=ca", *often)
+    table = runs_table(collect(str(tmp_path))[0])
+    assert [c.heading for c in table.columns] == ["row", "decoder.attn", "params, M", "mIoU"]
+    assert [row[-1].text for row in table.rows] == ["44.00 (n = 1)", "41.00 ± 1.41 (n = 2)"]
+    # of one seed nothing else tells them apart
+    run_folder(tmp_path, "d", 43.0, "seed=0", "training.log_every=1")
+    assert "training.log_every" in [c.heading for c in runs_table(collect(str(tmp_path))[0]).columns]
+
+
+def test_every_number_of_the_papers_tables_is_one_in_csv() -> None:
+    for number in (1, 4, 5):
+        table = paper_table(number, ours=False)
+        header, *rows = csv.reader(io.StringIO(comma_separated(table)))
+        assert len(set(header)) == len(header)
+        words = {column.heading for column in table.columns if not column.numeric}
+        for row in rows:
+            for name, cell in zip(header, row, strict=True):
+                assert name in words or cell == "" or float(cell) == float(cell), (name, cell)
+
+
 def test_any_runs(tmp_path: Path) -> None:
     for seed, miou in ((0, 40.0), (1, 42.0)):
         run_folder(tmp_path, f"one{seed}", miou, f"seed={seed}")
@@ -119,6 +145,16 @@ def test_any_runs(tmp_path: Path) -> None:
     ]
     assert [row[4].bold for row in table.rows] == [False, True]
     assert table.notes[-1] == "Not used: x: unfinished."
+    assert table.above == (
+        "All: dataset shapes, decoder scaseg, steps 600, images a step 16, attention sca, lpm se; seeds 0, 1."
+    )
+    read = list(csv.DictReader(io.StringIO(comma_separated(table))))
+    assert [(row["mIoU_mean"], row["mIoU_n"], row["params"]) for row in read] == [
+        ("41.0", "2", "4000000"),
+        ("42.0", "2", "4000000"),
+    ]
+    assert float(read[0]["mIoU_std"]) == 2**0.5
+    assert [row["difference_low"] for row in read] == ["", "1.0"]
     assert [c.text for c in runs_table(runs[:1]).rows[0]][:4] == ["1", "shapes", "mit_b0", "scaseg"]
     with pytest.raises(UserError, match=r"baseline=7: no such row; the rows are 1: mit_b0"):
         runs_table(runs, baseline="7")

@@ -43,4 +43,4 @@ def test_the_two_halves_of_the_camvid_result(cli: Cli, tmp_path: Path) -> None:
     status, _, err = cli("evaluate", f"ckpt={second}", "split=test", data, "hardware.accelerator=cpu")
     assert status == 0, err
     (result,) = second.parent.parent.glob("evaluation/test-*/result.json")
-    assert json.loads(result.read_text())["images_trained_on"] == 0
+    assert json.loads(result.read_text())["evaluated_images_trained_on"] == 0

@@ -31,7 +31,7 @@ KEYS = {
         "seed",
         "config",
         "split",
-        "images_trained_on",
+        "evaluated_images_trained_on",
         "protocol",
         "mIoU",
     ),
@@ -151,13 +151,13 @@ def test_evaluation_gives_the_figures_that_training_logged(done: tuple[Path, dic
 def test_figures_on_images_that_were_trained_on_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = camvid(tmp_path / "CamVid", 3)
     result = run(compose("train", [*on_camvid(data), f"output_dir={tmp_path}/runs", "dataset.train_split=trainval"]))
-    assert result["images_trained_on"] == 3 and "3 of 3 images of val_split=val are trained on" in caplog.text
+    assert result["evaluated_images_trained_on"] == 3 and "3 of 3 images of val_split=val are trained on" in caplog.text
     last = tmp_path / "runs" / result["run"] / "checkpoints" / "last.ckpt"
-    assert [evaluated(last, f"split={split}")["images_trained_on"] for split in ("val", "test")] == [3, 0]
+    assert [evaluated(last, f"split={split}")["evaluated_images_trained_on"] for split in ("val", "test")] == [3, 0]
     assert "3 of these 3 images were trained on" in caplog.text
     (data / "train").rename(tmp_path / "elsewhere")
     again = evaluated(last, "split=test", f"output={tmp_path / 'again'}")
-    assert again["images_trained_on"] is None  # nothing there to look
+    assert again["evaluated_images_trained_on"] is None  # nothing there to look
 
 
 def test_batch_size_of_an_evaluation_changes_no_figure(done: tuple[Path, dict[str, Any]]) -> None:

@@ -65,6 +65,21 @@ def test_drop_compare_and_refusals(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     box, mask = (page.locator(f"figure >> nth=0 >> .{name}").bounding_box() for name in ("image", "mask"))
     assert all(abs(box[key] - mask[key]) < 1 for key in box)
+    cut = "e => e.scrollWidth > e.clientWidth"
+    assert not any(name.evaluate(cut) for name in page.locator(".legend li > span").all())
+    colours = """([figure, line]) => {
+      const canvas = document.querySelectorAll("figure")[figure].querySelector("canvas");
+      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      return [...new Set(new Uint32Array(data.buffer))].length;
+    }"""
+    several = page.evaluate(colours, [0, 0])
+    assert several > 2  # classes, and the lines between them
+    entry = page.locator("figure >> nth=0 >> .legend li >> nth=1")
+    entry.press("Enter")
+    assert entry.get_attribute("aria-pressed") == "true"
+    assert page.evaluate(colours, [0, 0]) == 2  # one class and the rest
+    entry.press("Enter")
+    assert page.evaluate(colours, [0, 0]) == several
     page.fill("#opacity", "10")
     assert page.locator(".mask >> nth=0").evaluate("e => getComputedStyle(e).opacity") == "0.1"
     assert faults == []

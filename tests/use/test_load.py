@@ -102,19 +102,21 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
         "per_class": {name: {"iou": 61.25} for name in Shapes.labels.names},
         "git_commit": "abc",
         "versions": {"torch": "2"},
-        "images_trained_on": 3,
+        "evaluated_images_trained_on": 3,
     }
     (run / "result.json").write_text(json.dumps(result))
     for split, of in (("val", "last.ckpt"), ("test", "last.ckpt"), ("train", "best.ckpt")):
         (run / "evaluation" / split).mkdir(parents=True)
-        told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}", "images_trained_on": None}
+        told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}", "evaluated_images_trained_on": None}
         (run / "evaluation" / split / "result.json").write_text(json.dumps(told))
     folder = scaseg.save_pretrained(run, tmp_path / "saved" / "model")
     assert {file.name for file in folder.iterdir()} == {"model.safetensors", "config.json", "README.md"}
     first, again = scaseg.load(run), scaseg.load(folder)
     np.testing.assert_array_equal(again.predict(photo), first.predict(photo))
     assert (again.classes, again.protocol) == (first.classes, first.protocol)
+    (run / "result.json").write_text(json.dumps(result).replace("evaluated_images", "images"))  # its earlier name
     card = (folder / "README.md").read_text()
+    assert (scaseg.save_pretrained(run, tmp_path / "earlier") / "README.md").read_text() == card
     assert [line.split("`")[1] for line in card.splitlines() if line.startswith("Split")] == ["val", "test"]
     assert "mIoU 61.25" in card and "| 0 | " + Shapes.labels.names[0] in card and "license: other" in card
     assert card.count("3 of these images were trained on") == 1
@@ -152,12 +154,23 @@ def test_normalisation_travels(photo: Picture, tmp_path: Path) -> None:
         (np.zeros((4, 4, 3), np.float32), "not float32"),
         (np.zeros((0, 4, 3), np.uint8), "empty"),
         (3, "not int"),
-        ("nowhere.png", "nowhere.png"),
+        ("nowhere.png", r"^nowhere.png: cannot be read \(No such file or directory\)$"),
+        ("/", r"^/: cannot be read \(Is a directory\)$"),
     ],
 )
 def test_refuses_what_is_no_image(checkpoint: Path, image: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         scaseg.load(checkpoint).predict(image)
+
+
+def test_a_model_says_in_a_line_what_it_is(checkpoint: Path) -> None:
+    model = scaseg.load(checkpoint)
+    millions = sum(p.numel() for p in model.segmentor.parameters()) / 1e6
+    assert repr(model) == (
+        f"<TrainedModel mscan_t + scaseg: 8 classes (sky, water, ground, ... pole), {millions:.2f} M parameters,"
+        f" on cpu, from {checkpoint}, step 7>"
+    )
+    assert repr(model.labels) == "<LabelTable of 8 classes: sky, water, ground, ... pole>"
 
 
 def test_refuses_what_is_no_model(tmp_path: Path, checkpoint: Path) -> None:

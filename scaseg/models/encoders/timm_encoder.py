@@ -44,7 +44,7 @@ class TimmEncoder(nn.Module):
         reductions = list(self.net.feature_info.reduction())
         if not set(STRIDES) <= set(reductions):
             raise UserError(
-                f"backbone.model={model}: timm gives its maps at strides {reductions}, "
+                f"backbone.name={model}: timm gives its maps at strides {reductions}, "
                 f"and strides 4, 8, 16 and 32 are needed; take a model which has them, such as pvt_v2_b0"
             )
         widths = self.net.feature_info.channels()
@@ -74,7 +74,7 @@ class TimmEncoder(nn.Module):
                     raise
                 made_for = " x ".join(map(str, self.made_for))
                 raise UserError(
-                    f"backbone.model={self.model_name} is made for images of {made_for} and does not take "
+                    f"backbone.name={self.model_name} is made for images of {made_for} and does not take "
                     f"{height} x {width}: {error}; choose that size or another model"
                 ) from error
         maps = []
@@ -118,7 +118,7 @@ def _create(model: str, pretrained: bool, drop_path: float) -> Any:
     if not timm.is_model(model):
         close = difflib.get_close_matches(model, timm.list_models(), n=5, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else "`timm.list_models()` lists them"
-        raise UserError(f"backbone.model={model}: timm {timm.__version__} has no model of this name; {hint}")
+        raise UserError(f"backbone.name={model}: timm {timm.__version__} has no model of this name; {hint}")
     options: dict[str, Any] = dict(SIZE_OPTIONS.get(timm.models.model_entrypoint(model).__module__, {}))
     options["drop_path_rate"] = drop_path
     try:
@@ -140,7 +140,7 @@ def _create(model: str, pretrained: bool, drop_path: float) -> Any:
                 "without network give a file with backbone.weights=FILE, or set backbone.pretrained=false"
             ) from error
         raise UserError(
-            f"backbone.model={model}: timm cannot give its maps ({_first_line(error)}); take another model"
+            f"backbone.name={model}: timm cannot give its maps ({_first_line(error)}); take another model"
         ) from error
 
 
