@@ -121,6 +121,22 @@ def test_what_disagrees_is_not_written(
     assert export(wanted, [], SIZES).exists()
 
 
+@pytest.mark.parametrize(("scale", "allowed"), [(1e-3, 1e-4), (1.0, 2.55e-3)])
+def test_the_difference_allowed_follows_the_logits(scale: float, allowed: float) -> None:
+    """Float32 rounds in proportion to what it holds: logits of 255 are not held to what those of 0.255 are."""
+    exact: Any = lambda images: images * scale  # noqa: E731
+    for share in (0.5, 2.0):
+        (found,) = compare(
+            lambda images, by=share: images * scale + np.float32(by * allowed), exact, "logits", [(64, 64)]
+        )
+        assert found.allowed == pytest.approx(allowed, rel=0.01)
+        if share > 1:
+            with pytest.raises(UserError, match=f"allowed {found.allowed:.1e}"):
+                require([found], "it")
+        else:
+            require([found], "it")
+
+
 def broken(images: Any) -> Any:
     raise RuntimeError("no such node")
 
