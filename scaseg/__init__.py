@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scaseg.use.model import TrainedModel
+    from scaseg.trained.model import TrainedModel
 
 __version__ = "0.1.0"
 
@@ -21,7 +21,7 @@ def load(path: str | Path, device: str = "cpu", allow: Iterable[str] = ()) -> "T
     Raises scaseg.errors.UserError where the path is none of these. Reads no dataset and no network.
     """
     from scaseg.named import allowing
-    from scaseg.use.model import load_model
+    from scaseg.trained.model import load_model
 
     with allowing(allow):
         return load_model(Path(path), device)
@@ -29,6 +29,6 @@ def load(path: str | Path, device: str = "cpu", allow: Iterable[str] = ()) -> "T
 
 def save_pretrained(model: "TrainedModel | str | Path", folder: str | Path) -> Path:
     """Write a trained model, or the one of a path, as a folder that `load` and the Hugging Face hub understand."""
-    from scaseg.use.pretrained import save
+    from scaseg.trained.pretrained import save
 
     return save(load(model) if isinstance(model, (str, Path)) else model, Path(folder))

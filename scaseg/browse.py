@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from scaseg.commands import command
 from scaseg.config import plain
 from scaseg.files import check_writable, output_file
+from scaseg.progress import counting, stage
 from scaseg.schema import DataConfig
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def main(cfg: DictConfig) -> None:
     source = build_source(plain(cfg.dataset), cfg.data_dir, split)
     from scaseg.data import browse
     from scaseg.data.datasets import TrainSamples
-    from scaseg.prepare import progress
-    from scaseg.use.progress import stage
 
     folder, name = Path(cfg.output), f"{cfg.dataset.name}_{split}"
     check_writable("output", folder)
@@ -52,7 +51,7 @@ def main(cfg: DictConfig) -> None:
         sheet = browse.contact_sheet(TrainSamples(source, plain(cfg.augment), cfg.seed), cfg.samples)
     _write(folder / f"{name}_samples.png", sheet)
     if source.labelled:
-        pixels = browse.pixels_of(source, cfg.histogram_images, progress("counting pixels"))
+        pixels = browse.pixels_of(source, cfg.histogram_images, counting("counting pixels"))
         counted = min(len(source), cfg.histogram_images or len(source))
         title = (
             f"{cfg.dataset.name} {split}: share of the labelled pixels, {counted} of {len(source)} images, log scale"

@@ -6,10 +6,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
-from scaseg.compare import Which
 from scaseg.config import check_choices, check_ranges, plain
 from scaseg.errors import UserError
-from scaseg.schema import Hardware
+from scaseg.schema import Hardware, Which
 
 
 @dataclass
@@ -52,7 +51,7 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"pictures={cfg.pictures} must be at least 1")
     if cfg.stage not in (1, 2, 3, 4):
         raise UserError(f"stage={cfg.stage}: 1, 2, 3 or 4")
-    from scaseg.comparison.figures import figure
+    from scaseg.compare.figures import figure
 
     print(figure(plain(cfg)))
 

@@ -1,11 +1,8 @@
 """python -m scaseg.prepare: from official archives to a verified dataset."""
 
 import os
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ from omegaconf import DictConfig
 from scaseg.commands import command
 from scaseg.config import plain
 from scaseg.files import write_json
+from scaseg.progress import counting
 from scaseg.schema import DataConfig
 
 if TYPE_CHECKING:
@@ -43,12 +41,12 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
     kind = dataset_class(dataset)
     folder = Path(cfg.data_dir or Path("data", getattr(kind, "folder", dataset["name"])))
     if cfg.archives is not None:
-        for line in unpack_all(dataset, Path(cfg.archives), folder, progress):
+        for line in unpack_all(dataset, Path(cfg.archives), folder, counting):
             print(line)
     elif not folder.is_dir():
         raise UserError(f"{folder.absolute()} is not there: name data_dir, or archives with the downloads")
     workers = (os.cpu_count() or 1) if cfg.workers is None else cfg.workers
-    found, odd = verify_all(dataset, folder, cfg.subset, workers, progress)
+    found, odd = verify_all(dataset, folder, cfg.subset, workers, counting)
     names = labels_of(dataset, str(folder)).names
     print(_table(found, names, dict(kind.counts)))
     for line in (*odd, *(line for part in found if part.survey for line in part.survey.sentences())):
@@ -72,22 +70,6 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
         raise UserError(f"{report} cannot be written: {error.strerror}; the data are sound") from error
     print(f"figures: {report}")
     return content
-
-
-def progress(title: str) -> Callable[[int, int], None]:
-    """A report of (done, total) that writes share and time left to standard error, every two seconds."""
-    start = last = time.perf_counter()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        if now - last > 2 and done:
-            last = now
-            left = timedelta(seconds=round((now - start) / done * (total - done)))
-            end = "\r" if sys.stderr.isatty() else "\n"
-            print(f"{title}: {100 * done / total:.0f} %, {left} left", end=end, file=sys.stderr, flush=True)
-
-    return report
 
 
 def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:

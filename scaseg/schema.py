@@ -23,6 +23,13 @@ class Average(Enum):
     all = "all"
 
 
+class Which(Enum):
+    """Of a run folder's checkpoints."""
+
+    last = "last"
+    best = "best"
+
+
 @dataclass
 class Augment:
     """Training augmentation; sizes are (height, width), boxes (long side, short side), all in pixels."""
@@ -38,7 +45,7 @@ class Augment:
 
 @dataclass
 class Loss:
-    """Terms of the loss: see scaseg.losses."""
+    """Terms of the loss: see scaseg.losses.segmentation."""
 
     ohem: bool = False  # cross-entropy over the hard pixels alone
     ohem_threshold: float = 0.7

@@ -7,16 +7,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from scaseg import run_store
 from scaseg.commands import command
 from scaseg.errors import UserError
+from scaseg.runs import store
 
 
 def refuse_failed(config: dict[str, Any], name: str) -> None:
     """UserError for a sweep's run that failed before; hydra/launcher=local knows this before it starts a job."""
     if HydraConfig.get().mode is not RunMode.MULTIRUN or config["fresh"] or config["retry"] == "failed":
         return
-    said = run_store.read(Path(config["output_dir"]) / name)
+    said = store.read(Path(config["output_dir"]) / name)
     if said["status"] == "failed":
         raise UserError(f"{name} failed before ({said.get('error')}): retry=failed starts it again")
 

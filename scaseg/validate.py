@@ -8,6 +8,7 @@ from omegaconf import MISSING, DictConfig
 
 from scaseg.commands import command
 from scaseg.config import plain
+from scaseg.progress import counting
 from scaseg.schema import DataConfig
 
 
@@ -28,11 +29,10 @@ def main(cfg: DictConfig) -> None:
     from scaseg.data.build import build_source
 
     source = build_source(plain(cfg.dataset), cfg.data_dir, cfg.split)
+    from scaseg.evaluation.metrics import scores, table
     from scaseg.evaluation.submission import check
-    from scaseg.metrics import scores, table
-    from scaseg.prepare import progress
 
-    matrix = check(Path(cfg.export), source, progress("reading back"))
+    matrix = check(Path(cfg.export), source, counting("reading back"))
     if source.labelled:
         print(table(scores(matrix), source.labels.names))
     print(f"{cfg.export}: {len(source)} predictions, nothing that {cfg.dataset.name} would refuse")

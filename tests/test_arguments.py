@@ -2,7 +2,6 @@
 
 import copy
 import errno
-import importlib
 import os
 import subprocess
 import sys
@@ -25,13 +24,14 @@ from scaseg.config import CHOICES
 from scaseg.config_errors import ELSEWHERE, explained
 from scaseg.errors import UserError
 from scaseg.overrides import Known
+from tests.commands import main_of
 from tests.conftest import ROOT
 
 COMPOSED: dict[tuple[str, ...], DictConfig] = {}
 CHOICES_OF: dict[tuple[str, ...], list[str]] = {}
 COMMANDS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
 for name in COMMANDS:  # their schemas
-    importlib.import_module("scaseg.report.__main__" if name == "report" else f"scaseg.{name}")
+    main_of(name)
 
 
 @pytest.fixture(autouse=True)
@@ -343,16 +343,18 @@ def test_what_is_said_elsewhere_is_a_key_of_some_command() -> None:
 
 
 PROGRAM = """
-import contextlib, importlib, io, sys
+import contextlib, io, sys
+
+from tests.commands import main_of
+
 for command in sys.argv[1].split(","):
     more = (["-h"], ["--cfg", "job"], ["--info", "defaults"], ["--hydra-help"]) if command == "validate" else ()
     for arguments in (["--help"], *more):
         sys.argv = [f"scaseg.{command}", *arguments]
-        name = "scaseg.report.__main__" if command == "report" else f"scaseg.{command}"
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
             try:
-                importlib.import_module(name).main()
+                main_of(command)()
             except SystemExit as stop:
                 assert not stop.code, (command, arguments)
         text = shown.getvalue()

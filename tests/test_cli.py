@@ -1,6 +1,5 @@
 """What the commands say to bad input: one message, an exit status that is not 0, nothing left behind."""
 
-import importlib
 import resource
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.commands import main_of
 from tests.conftest import ROOT
 from tests.training.tiny import QUIET, TINY, camvid, config, folder_of, on_camvid, run
 
@@ -32,7 +32,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         monkeypatch.setattr(sys, "argv", [f"scaseg.{module}", *arguments])
         status: Any = 0
         try:
-            importlib.import_module(f"scaseg.{module}").main()
+            main_of(module)()
         except SystemExit as stop:
             status = stop.code
         out, err = capfd.readouterr()

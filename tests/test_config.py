@@ -194,7 +194,7 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path) -> None:
     shipped = {f"scaseg/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")}
     assert shipped <= names
     assert {name.split("/")[0] for name in names} == {"scaseg", "hydra_plugins", "scaseg-0.1.0.dist-info"}
-    assert {"scaseg/report/page/style.css", "scaseg/report/page/sort.js"} <= names
+    assert {"scaseg/pages/style.css", "scaseg/pages/sort.js"} <= names
     told = subprocess.run(
         [sys.executable, "-m", "scaseg.train", "backbone=mscan_t", "--info", "searchpath"],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},

@@ -62,9 +62,9 @@ def start(output: Path, overrides: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def states(output: Path) -> list[dict[str, Any]]:
-    from scaseg import run_store
+    from scaseg.runs import store
 
-    return [run_store.read(file.parent) for file in sorted(output.glob("*/status.json"))]
+    return [store.read(file.parent) for file in sorted(output.glob("*/status.json"))]
 
 
 def training(output: Path) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ import torch
 
 import scaseg
 from scaseg.data.build import build_source
-from scaseg.metrics import ConfusionMatrix, scores
-from scaseg.use.onnx_file import onnx_runner
+from scaseg.evaluation.metrics import ConfusionMatrix, scores
+from scaseg.export.onnx_file import onnx_runner
 
 
 def main(ckpt: str, data_dir: str, split: str, *files: str) -> None:

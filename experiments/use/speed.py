@@ -45,9 +45,9 @@ def onnx(backbone: str, threads: int) -> None:
     import torch
 
     from scaseg.config import compose, plain
+    from scaseg.export.graph import capture
+    from scaseg.export.onnx_file import onnx_runner, write_onnx
     from scaseg.models.build import build_segmentor
-    from scaseg.use.graph import capture
-    from scaseg.use.onnx_file import onnx_runner, write_onnx
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)

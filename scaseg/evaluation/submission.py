@@ -17,7 +17,7 @@ from scaseg.data.masks import read_mask
 from scaseg.data.release import Submission
 from scaseg.errors import UserError
 from scaseg.evaluation.coco import read_segments, segments
-from scaseg.metrics import confusion_matrix
+from scaseg.evaluation.metrics import confusion_matrix
 
 PREDICTIONS = "predictions"  # the tree of PNGs, within the export folder
 Report = Callable[[int, int], None]

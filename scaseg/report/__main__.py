@@ -51,8 +51,8 @@ ConfigStore.instance().store(name="report_schema", node=ReportConfig)
 @command("report")
 def main(cfg: DictConfig) -> None:
     """Make what was asked for, on standard output or in files."""
+    from scaseg.progress import stage
     from scaseg.report.runs import collect, run_folders
-    from scaseg.use.progress import stage
 
     for option in ("curves", "figure", "output"):
         if cfg[option] is not None:

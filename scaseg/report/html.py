@@ -1,6 +1,5 @@
 """A sweep as one HTML page that needs nothing but itself: tables, curves, pictures, what failed."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -9,17 +8,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from scaseg import run_store
-from scaseg.report.html_parts import STATES, breakable, charts, data_table, document, html_table, pictures
+from scaseg.pages import breakable, data_table, document
+from scaseg.report.html_parts import STATES, charts, html_table, pictures
 from scaseg.report.runs import Run, store_folders
 from scaseg.report.runs_table import columns_of, configurations
 from scaseg.report.table import Table
+from scaseg.runs import store
+from scaseg.runs.result import read_result
 
 
 def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> str:
     """The page of the finished `runs` and of all other runs that `pattern` names; `tables` come first."""
-    found = [(folder, run_store.read(folder)) for folder in (store_folders(pattern) if pattern else [])]
-    results = {run.folder: json.loads((run.folder / "result.json").read_text(encoding="utf-8")) for run in runs}
+    found = [(folder, store.read(folder)) for folder in (store_folders(pattern) if pattern else [])]
+    results = {run.folder: read_result(run.folder) for run in runs}
     labels, groups = configurations(runs) if runs else ([], [])
     keys = columns_of(runs) if runs else []
     names = [" ".join(map(_short, keys, label)) for label in labels]

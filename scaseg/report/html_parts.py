@@ -1,14 +1,13 @@
-"""The pieces of a page: the document, tables that sort, charts, pictures as data in the text."""
+"""What a page of runs consists of: a report's tables, charts, pictures as data in the text."""
 
 import base64
 import io
-import re
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from PIL import Image
 
+from scaseg.pages import data_table, unbroken
 from scaseg.report.chart import Series, chart, colour
 from scaseg.report.curves import series
 from scaseg.report.figure import run_points
@@ -18,38 +17,6 @@ from scaseg.report.table import Table
 STATES = {"done": "done", "running": "dim", "pending": "pending", "cut off": "cut", "failed": "failed"}  # CSS classes
 WIDTH = 900  # of a picture, pixels
 SHOWN = 24  # pictures at most: a page is to be sent around
-
-
-def document(title: str, body: str) -> str:
-    """A page complete in itself but for the pictures that the body names: style and script are in it."""
-    here = Path(__file__).with_name("page")
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
-        f"{body}\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
-
-
-def breakable(name: str) -> str:
-    """Markup of a long name that breaks after its hyphens and slashes, and within its parts only if it must."""
-    return re.sub(r"([-/])", r"\1<wbr>", escape(name))
-
-
-def data_table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """heads: text and classes, `number` over numbers, `kept` of a column that a narrow page keeps in sight.
-
-    Cells: markup, and attributes of the cell.
-    """
-    head = "".join(f'<th class="{classes}"><button>{escape(text)}</button></th>' for text, classes in heads)
-    body = "\n".join(
-        "<tr>"
-        + "".join(f"<td{' ' + attributes if attributes else ''}>{text}</td>" for text, attributes in row)
-        + "</tr>"
-        for row in rows
-    )
-    return f"<div class=scroll><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
 
 
 def html_table(table: Table) -> str:
@@ -66,11 +33,6 @@ def html_table(table: Table) -> str:
     heads = [(column.heading, kind) for column, kind in zip(table.columns, classes, strict=True)]
     above = f"<p class=dim>{escape(table.above)}</p>" if table.above else ""
     return above + data_table(heads, rows) + (f"<ul class=notes>{notes}</ul>" if notes else "")
-
-
-def unbroken(text: str) -> str:
-    """Markup of a cell's text; what belongs together, as (n = 3), stays on one line."""
-    return re.sub(r"(?<=[±=,]) | (?==)", "\u00a0", escape(text))
 
 
 def charts(names: Sequence[str], groups: Sequence[Sequence[Run]]) -> str:

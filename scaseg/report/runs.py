@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaseg import run_store
 from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
+from scaseg.runs import store
+from scaseg.runs.folder import RESULT
+from scaseg.runs.result import has_result, read_result
 
-RESULT, CONFIG = "result.json", "config.yaml"
+CONFIG = "config.yaml"
 # keys that say when something is written down, and determine no figure of the last step
 BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
@@ -67,7 +69,7 @@ def run_folders(pattern: str) -> list[Path]:
 def store_folders(pattern: str) -> list[Path]:
     """Like run_folders, and with those of a sweep's jobs that never began."""
     roots = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207
-    begun = {file.parent for root in roots for file in root.rglob(run_store.STATUS)}
+    begun = {file.parent for root in roots for file in root.rglob(store.STATUS)}
     begun |= {file.parent for root in roots for name in (RESULT, CONFIG) for file in root.rglob(name)}
     return [folder for folder in sorted(begun) if _counts(folder)]
 
@@ -113,18 +115,15 @@ class _UnusableRunError(Exception):
 
 
 def _read(folder: Path) -> Run:
-    file = folder / RESULT
-    if not file.is_file():
-        said = run_store.read(folder)
+    if not has_result(folder):
+        said = store.read(folder)
         if said["status"] == "failed":
             raise _UnusableRunError(f"failed, {said.get('error')}")
         raise _UnusableRunError(f"unfinished, it has no {RESULT}")
     try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _UnusableRunError(f"{RESULT} can't be read ({error})") from error
-    if not isinstance(result, dict):
-        raise _UnusableRunError(f"{RESULT} holds no object")
+        result = read_result(folder)
+    except UserError as error:
+        raise _UnusableRunError(str(error)) from error
     if result.get("status", "done") != "done":
         raise _UnusableRunError(f"its status is {result['status']}")
     for key, kind in REQUIRED.items():

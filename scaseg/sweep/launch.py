@@ -10,8 +10,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from scaseg import run_store
 from scaseg.errors import UserError
+from scaseg.runs import store
 from scaseg.sweep.jobs import Job, command, plan
 from scaseg.sweep.resources import slots
 from scaseg.sweep.scheduler import Scheduler
@@ -66,10 +66,10 @@ def launch(
 
 
 def _make_pending(job: Job, sweep: str) -> None:
-    new = run_store.read(job.folder)["status"] == "new"
-    run_store.make_folder(job.folder)
+    new = store.read(job.folder)["status"] == "new"
+    store.make_folder(job.folder)
     if new:
-        run_store.write(job.folder, status="pending", label=job.label, sweep=sweep)
+        store.write(job.folder, status="pending", label=job.label, sweep=sweep)
 
 
 def _result(job: Job, overrides: Sequence[str]) -> JobReturn:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scaseg import run_store
 from scaseg.errors import BusyError
+from scaseg.runs import store
 from scaseg.sweep.jobs import Job
 from scaseg.sweep.process import JobProcess
 
@@ -78,15 +78,15 @@ class Scheduler:
         """Whether a process is to be started for the job; else its state says why not."""
         try:
             if job.fresh and (job.folder / "config.yaml").exists():
-                run_store.set_aside(job.folder)
+                store.set_aside(job.folder)
         except BusyError:
             self._wait_for(job)
             return False
         if job.fresh:
             job.fresh = False
             job.overrides.append("fresh=false")  # the sweep has done it, and the job's log stays where it is
-        said = run_store.read(job.folder)
-        if said["status"] == "running" or run_store.is_held(job.folder):
+        said = store.read(job.folder)
+        if said["status"] == "running" or store.is_held(job.folder):
             self._wait_for(job)
             return False
         if said["status"] == "done":
@@ -101,7 +101,7 @@ class Scheduler:
         job.retry = False  # once in this sweep
         job.folder.mkdir(parents=True, exist_ok=True)
         if said["status"] in ("new", "failed"):
-            run_store.write(job.folder, status="pending", error=None)
+            store.write(job.folder, status="pending", error=None)
         return True
 
     def _wait_for(self, job: Job) -> None:
@@ -113,8 +113,8 @@ class Scheduler:
             return
         self._looked = time.monotonic()
         for job in list(self._elsewhere):
-            self._read(job, run_store.read(job.folder))
-            if not run_store.is_held(job.folder):
+            self._read(job, store.read(job.folder))
+            if not store.is_held(job.folder):
                 self._elsewhere.remove(job)
                 job.state = "waiting"
                 self._waiting.appendleft(job)
@@ -131,7 +131,7 @@ class Scheduler:
                 process.kill()
             status = process.ended()
             job.seconds = process.seconds
-            said = run_store.read(job.folder)
+            said = store.read(job.folder)
             if status is None:
                 self._read(job, said)
                 continue
@@ -147,17 +147,17 @@ class Scheduler:
             self._wait_for(job)
         elif self.stops:
             job.state, job.error = "cut off", "stopped"
-            run_store.write(job.folder, status="pending", error=None)
+            store.write(job.folder, status="pending", error=None)
         elif said["status"] == "failed":
             job.state, job.error = "failed", said.get("error")
         elif status in (-signal.SIGTERM, -signal.SIGKILL, -signal.SIGINT, 128 + signal.SIGTERM):
             number = signal.Signals(-status if status < 0 else status - 128)
             job.state, job.error = "cut off", f"ended by {number.name} at step {job.step}"
-            run_store.write(job.folder, status="pending", error=job.error)
+            store.write(job.folder, status="pending", error=job.error)
         else:
             what = f"{signal.Signals(-status).name}: " if status < 0 else ""
             job.state, job.error = "failed", f"{what}{process.last_words()}"
-            run_store.write(job.folder, status="failed", error=job.error)
+            store.write(job.folder, status="failed", error=job.error)
 
     def _read(self, job: Job, said: dict[str, Any]) -> None:
         job.step = said.get("step") or 0
@@ -165,4 +165,4 @@ class Scheduler:
         job.best = said.get("best_mIoU")
         if said["status"] == "done":
             job.step = job.max_steps
-            job.miou, job.best = run_store.scores(job.folder)
+            job.miou, job.best = store.scores(job.folder)

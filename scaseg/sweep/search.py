@@ -13,8 +13,8 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from scaseg import run_store
 from scaseg.errors import UserError
+from scaseg.runs import store
 
 if TYPE_CHECKING:
     import optuna
@@ -58,7 +58,7 @@ def _search(
         raise UserError("nothing to search: give some key=interval(low,high) or key=choice(a,b)")
     folder = Path(config.hydra.sweep.dir) / f"{options['study']}.optuna"
     folder.mkdir(parents=True, exist_ok=True)
-    with run_store.held(folder):
+    with store.held(folder):
         storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
         study = optuna.create_study(
             storage=storage, study_name=options["study"], direction="maximize", load_if_exists=True

@@ -16,16 +16,16 @@ from scaseg.data.build import build_source
 from scaseg.data.datasets import trained_on
 from scaseg.data.source import Source
 from scaseg.errors import UserError
+from scaseg.evaluation.metrics import table
 from scaseg.evaluation.submission import Export
-from scaseg.files import write_json
-from scaseg.metrics import table
-from scaseg.runs.folder import checkpoint_of, run_of
+from scaseg.runs.checkpoint import check_architecture, load_checkpoint
+from scaseg.runs.figures import describe
+from scaseg.runs.folder import RESULT, checkpoint_of, run_of
+from scaseg.runs.result import git_commit, has_result, write_result
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import Journal
-from scaseg.training.loading import check_architecture, load_checkpoint
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
-from scaseg.training.results import describe, git_commit
 from scaseg.training.submission import ExportPredictions
 from scaseg.training.task import SegmentationTask
 from scaseg.training.trainer import build_trainer
@@ -88,7 +88,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "result.json", result)
+        write_result(folder, result)
         if scores is not None:
             print(table(scores, source.labels.names))
             if not sum(scores.pixels):
@@ -98,7 +98,7 @@ def evaluate(options: dict[str, Any]) -> dict[str, Any]:
             print(f"pictures: {pictures.path}")
         if export is not None:
             print(f"export:   {export.archive}, read back and sound")
-        print(f"result:   {folder / 'result.json'}")
+        print(f"result:   {folder / RESULT}")
     return result
 
 
@@ -128,7 +128,7 @@ def described(protocol: dict[str, Any]) -> str:
 
 def _output_folder(path: Path, split: str, data: str, protocol: dict[str, Any], output: str | None) -> Path:
     if output is not None:
-        if (Path(output) / "result.json").exists():
+        if has_result(Path(output)):
             raise UserError(f"output={output} holds a result.json already: name another folder")
         return Path(output)
     told = f"{data} {sorted(protocol.items())}".encode()

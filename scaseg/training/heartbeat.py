@@ -6,7 +6,7 @@ import scaseg.torchvision_fix  # noqa: F401
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from scaseg import run_store
+from scaseg.runs import store
 from scaseg.training.checkpoints import Checkpoints
 
 EVERY = 1.0  # seconds
@@ -38,4 +38,4 @@ class Heartbeat(Callback):
         if not trainer.is_global_zero:
             return
         best = self.checkpoints.best_value if self.checkpoints.best_step is not None else None
-        run_store.progress(self.folder, step=trainer.global_step, best_mIoU=best, **fields)
+        store.progress(self.folder, step=trainer.global_step, best_mIoU=best, **fields)

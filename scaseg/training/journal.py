@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from scaseg.errors import UserError
-from scaseg.metrics import Scores, scores
+from scaseg.evaluation.metrics import Scores, scores
 from scaseg.training.task import SegmentationTask
 
 TRAIN_COLUMNS = ["train/loss", "train/lr", "train/images_per_s", "train/data_wait"]

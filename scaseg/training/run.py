@@ -1,6 +1,5 @@
 """One training run, from what was asked to result.json."""
 
-import json
 import logging
 import signal
 import sys
@@ -19,18 +18,19 @@ from omegaconf import OmegaConf
 from scaseg.config import accumulation
 from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
-from scaseg.files import write_json, write_text
-from scaseg.metrics import Scores, table
-from scaseg.run_store import claimed, reporting
+from scaseg.evaluation.metrics import Scores, table
+from scaseg.files import write_text
 from scaseg.runs.asked import Asked
-from scaseg.runs.folder import CHECKPOINTS
+from scaseg.runs.checkpoint import load_checkpoint
+from scaseg.runs.figures import describe, figures
+from scaseg.runs.folder import CHECKPOINTS, RESULT
+from scaseg.runs.result import git_commit, has_result, read_result, write_result
+from scaseg.runs.store import claimed, reporting
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import columns
-from scaseg.training.loading import load_checkpoint
-from scaseg.training.results import describe, figures, git_commit
 from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
@@ -48,11 +48,11 @@ def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> dict[str, Any
     put right, before the run folder is made wherever that is possible.
     """
     folder, commit = Path(run.config["output_dir"]) / run.name, git_commit()
-    if (folder / "result.json").exists() and not run.config["fresh"]:
+    if has_result(folder) and not run.config["fresh"]:
         return _done_before(folder)
     first = process_rank() == 0
     with claimed(folder, run.config["fresh"]) if first else reporting(folder):
-        if first and (folder / "result.json").exists():  # another process has finished it meanwhile
+        if first and has_result(folder):  # another process has finished it meanwhile
             return _done_before(folder)
         return _train(run, folder, extra_callbacks, commit)
 
@@ -87,7 +87,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
         plain = _plain_scores(trainer, task, data, watch)
     result = _result(run, task, trainer, watch, plain, seen, commit)
     if first:
-        write_json(folder / "result.json", result)
+        write_result(folder, result)
         _print(result, watch, run.val.labels.names, folder)
     return result
 
@@ -162,7 +162,7 @@ def _print(result: dict[str, Any], watch: Watchers, names: Sequence[str], folder
         print(f"best mIoU {result['best']['mIoU']:.2f} at step {result['best']['step']}")
     if watch.pictures.path:
         print(f"pictures: {watch.pictures.path}")
-    print(f"result:   {folder / 'result.json'}")
+    print(f"result:   {folder / RESULT}")
 
 
 @contextmanager
@@ -222,7 +222,7 @@ def _trainer(config: dict[str, Any], folder: Path, loggers: list[Logger], callba
 
 
 def _done_before(folder: Path) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    result = read_result(folder)
     figure = "no label to score" if result["mIoU"] is None else f"mIoU {result['mIoU']:.2f}"
     print(f"{folder} is done: {figure} ({result['split']}). fresh=true starts it again")
     return result

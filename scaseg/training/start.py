@@ -12,8 +12,9 @@ from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
+from scaseg.runs.checkpoint import check_architecture, load_checkpoint
 from scaseg.runs.folder import CHECKPOINTS, checkpoint_of
-from scaseg.training.loading import check_architecture, load_checkpoint
+from scaseg.runs.result import has_result
 from scaseg.training.task import SegmentationTask
 
 log = logging.getLogger("scaseg")
@@ -129,7 +130,7 @@ def _say_of_other_data(folder: Path, config: Mapping[str, Any]) -> None:
     """A run that was cut off, of the same recipe on data that have changed since, does not go on by itself."""
     for other in sorted(folder.parent.glob(folder.name.rpartition("-")[0] + "-*")):
         last = other / CHECKPOINTS / "last.ckpt"
-        if other == folder or ".old-" in other.name or not last.exists() or (other / "result.json").exists():
+        if other == folder or ".old-" in other.name or not last.exists() or has_result(other):
             continue
         try:
             saved = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))

@@ -13,11 +13,11 @@ from torch import Tensor
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.metrics import ConfusionMatrix
 from scaseg.evaluation.protocol import Protocol
-from scaseg.losses import SegmentationLoss
-from scaseg.metrics import ConfusionMatrix
+from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
-from scaseg.training.loading import check_architecture
+from scaseg.runs.checkpoint import check_architecture
 from scaseg.training.optimiser import parameter_groups, warmup_poly
 
 

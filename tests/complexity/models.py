@@ -10,7 +10,7 @@ from scaseg.models.segmentor import Segmentor
 
 def config(*overrides: str) -> dict[str, Any]:
     """`backbone` and `decoder` as the benchmark command has them."""
-    import scaseg.benchmark  # noqa: F401
+    import scaseg.benchmark.__main__  # noqa: F401
 
     cfg = compose("benchmark", list(overrides))
     return {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}

@@ -6,7 +6,7 @@ import time
 import pytest
 from omegaconf import DictConfig
 
-from scaseg.benchmark import benchmark, image_size, show
+from scaseg.benchmark.cost import benchmark, image_size, show
 from scaseg.config import compose
 from scaseg.errors import UserError
 
@@ -93,5 +93,5 @@ def test_bad_value_on_the_command_line_needs_no_torch() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: image_size=[512]")
     assert done.stdout == ""
-    code = "import sys, scaseg.benchmark, scaseg.report.__main__; assert 'torch' not in sys.modules"
+    code = "import sys, scaseg.benchmark.__main__, scaseg.report.__main__; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

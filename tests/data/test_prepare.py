@@ -15,7 +15,8 @@ from scaseg.config import compose
 from scaseg.data.build import build_source
 from scaseg.data.prepare import verify_all
 from scaseg.data.verify import verify
-from scaseg.prepare import main, prepare, progress
+from scaseg.prepare import main, prepare
+from scaseg.progress import counting
 from tests.data.layouts import CLASSES, write
 from tests.data.test_folder import says
 
@@ -178,11 +179,11 @@ def test_what_the_command_says(tmp_path, monkeypatch, capsys):
 
 
 def test_time_left_is_shown(monkeypatch, capsys):
-    from scaseg import prepare as module
+    from scaseg import progress
 
     clock = iter((0.0, 1.0, 3.0))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
-    report = progress("verifying train")
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    report = counting("verifying train")
     report(1, 10)
     report(3, 10)
     assert capsys.readouterr().err == "verifying train: 30 %, 0:00:07 left\n"

@@ -18,8 +18,8 @@ from scaseg.data.labels import IGNORE
 from scaseg.data.shapes import Shapes
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
+from scaseg.evaluation.metrics import confusion_matrix
 from scaseg.evaluation.submission import Export, check
-from scaseg.metrics import confusion_matrix
 from tests.data.layouts import CLASSES, SIZE, write
 
 FIRST = {  # the path of the first test image's prediction, by the benchmark's own words

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scaseg import run_store
 from scaseg.report.chart import Series, chart
 from scaseg.report.html import page
 from scaseg.report.runs import collect
 from scaseg.report.runs_table import runs_table
+from scaseg.runs import store
 from tests.browser import measured
 from tests.report.folders import run_folder
 
@@ -33,7 +33,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.new("RGB", (640, 100), "teal").save(folder / "pictures" / "step_000004.png")
     for name, fields in (("x", {"status": "failed", "error": "<b>boom</b>"}), ("y", {"status": "pending"})):
         (root / name).mkdir()
-        run_store.write(root / name, label="seed=9", **fields)
+        store.write(root / name, label="seed=9", **fields)
     return root
 
 

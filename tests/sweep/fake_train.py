@@ -13,9 +13,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scaseg import run_store
 from scaseg.commands import command
 from scaseg.errors import UserError
+from scaseg.runs import store
 
 STEPS = 10
 
@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> None:
     folder = Path(cfg.output_dir) / name_of(cfg, {})
     if (folder / "result.json").exists() and not cfg.fresh:
         return
-    with run_store.claimed(folder, cfg.fresh):
+    with store.claimed(folder, cfg.fresh):
         if (folder / "result.json").exists():
             return
         (folder / "config.yaml").write_text(json.dumps(run_config(cfg)))
@@ -41,11 +41,11 @@ def main(cfg: DictConfig) -> None:
 def work(cfg: DictConfig, folder: Path) -> None:
     checkpoint = folder / "step"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    run_store.progress(folder, first_step=first, step=first, max_steps=STEPS)
+    store.progress(folder, first_step=first, step=first, max_steps=STEPS)
     for step in range(first, STEPS):
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0.1")) / STEPS)
         checkpoint.write_text(str(step + 1))
-        run_store.progress(folder, step=step + 1, best_mIoU=float(step))
+        store.progress(folder, step=step + 1, best_mIoU=float(step))
         if step == 4:
             match cfg.seed:
                 case 1:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from scaseg import run_store
 from scaseg.config import CONF_DIR
+from scaseg.runs import store
 from tests.conftest import ROOT
 from tests.training.tiny import TINY
 
@@ -35,13 +35,13 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint(tmp_path: Path) -> Non
     program = [sys.executable, "-m", "scaseg.train", "--multirun", *TINY, *options]
     sweep = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not any((run_store.read(path.parent).get("step") or 0) > 8 for path in tmp_path.glob("*/status.json")):
+    while not any((store.read(path.parent).get("step") or 0) > 8 for path in tmp_path.glob("*/status.json")):
         assert sweep.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (folder,) = (path.parent for path in tmp_path.glob("*/status.json"))
-    os.kill(run_store.read(folder)["pid"], signal.SIGUSR2)  # what submitit has SLURM send before it takes the machine
+    os.kill(store.read(folder)["pid"], signal.SIGUSR2)  # what submitit has SLURM send before it takes the machine
     assert sweep.wait(timeout=300) == 0
-    said = run_store.read(folder)
+    said = store.read(folder)
     assert (said["status"], said["attempt"], said["step"]) == ("done", 2, 200)
     assert said["first_step"] > 8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaseg import run_store
+from scaseg.runs import store
 from tests.conftest import ROOT
 from tests.training.tiny import TINY
 
@@ -21,7 +21,7 @@ def test_a_crashed_process_fails_its_job_and_nothing_hangs(tmp_path: Path) -> No
     assert time.monotonic() - started < 240
     assert done.returncode == 1
     assert "1 of 4 jobs done" in done.stderr, done.stderr
-    said = {path.name.split("-")[4]: run_store.read(path) for path in tmp_path.glob("shapes*")}
+    said = {path.name.split("-")[4]: store.read(path) for path in tmp_path.glob("shapes*")}
     assert said["s0"]["status"] == "done"
     for seed, rank in (("s1", 1), ("s2", 0)):
         assert (said[seed]["status"], said[seed]["error"]) == (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scaseg import run_store
+from scaseg.runs import store
 from tests.conftest import ROOT
 
 PROGRAM = [sys.executable, "-m", "tests.sweep.fake_train", "--multirun"]
@@ -48,7 +48,7 @@ def traced(output: Path) -> Counter[str]:
 
 def of_seed(output: Path, seed: int) -> dict[str, Any]:
     (folder,) = output.glob(f"*-s{seed}-*")
-    return run_store.read(folder)
+    return store.read(folder)
 
 
 def wait_for_step(output: Path, seed: int, step: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scaseg import run_store
+from scaseg.runs import store
 from tests.sweep.test_launcher import start, sweep, traced
 
 pytest.importorskip("optuna")
@@ -36,7 +36,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [trial["state"] for trial in found] == ["complete", "complete"]
     assert all(1e-4 < float(trial["training.lr"]) < 1e-2 for trial in found)
     assert all(trial["decoder.embed_channels"] in ("16", "32") for trial in found)
-    assert all(run_store.read(folder)["status"] == "done" for folder in output.glob("shapes*"))
+    assert all(store.read(folder)["status"] == "done" for folder in output.glob("shapes*"))
 
 
 def test_mistakes_of_a_search_are_named(tmp_path: Path) -> None:

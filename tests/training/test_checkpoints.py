@@ -57,7 +57,7 @@ def test_a_full_disk_before_the_start_leaves_nothing(tmp_path: Path, monkeypatch
     def full(path: Path, *_: Any, **__: Any) -> None:
         raise files.no_space(path, 100)
 
-    monkeypatch.setattr("scaseg.run_store.write_json", full)
+    monkeypatch.setattr("scaseg.runs.store.write_json", full)
     with pytest.raises(UserError, match=r"status\.json: no space left"):
         run(config(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()

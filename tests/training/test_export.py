@@ -13,8 +13,8 @@ import torch
 from scaseg.config import compose, plain
 from scaseg.data.ade20k import ADE20K
 from scaseg.errors import UserError
+from scaseg.evaluation.metrics import scores
 from scaseg.evaluation.submission import check
-from scaseg.metrics import scores
 from scaseg.training.evaluate import described, evaluate
 from tests.data.layouts import write
 from tests.training.tiny import QUIET, TINY, config, folder_of, run

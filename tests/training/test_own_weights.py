@@ -36,7 +36,7 @@ def test_the_model_goes_on_as_it_was(cli: Cli, tmp_path: Path, done: tuple[Path,
     folder, result = done
     source = folder / "checkpoints" / "last.ckpt"
     if form == "saved folder":
-        source = scaseg.load(source).save_pretrained(tmp_path / "saved") / "model.safetensors"
+        source = scaseg.save_pretrained(source, tmp_path / "saved") / "model.safetensors"
     status, _, err = cli("train", *TINY, "training.max_steps=0", f"decoder.weights={source}")
     assert status == 0, err
     again = evaluated(tmp_path)
@@ -59,7 +59,7 @@ def test_other_classes_get_a_new_classifier(
     assert "dropped=('decoder.classifier.weight', 'decoder.classifier.bias')" in caplog.text
     (last,) = tmp_path.glob("runs/*/checkpoints/last.ckpt")
     loaded = scaseg.load(last)
-    saved = loaded.save_pretrained(tmp_path / "saved")
+    saved = scaseg.save_pretrained(loaded, tmp_path / "saved")
     assert f"start: the whole model's weights from `{done[0].name}/last.ckpt`" in (saved / "README.md").read_text()
     assert str(done[0].parent) not in (saved / "config.json").read_text()
     before, after = (torch.load(path, weights_only=True)["state_dict"] for path in (source, last))

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import nn
 
-from scaseg.losses import IGNORE_INDEX, SegmentationLoss
+from scaseg.losses.segmentation import IGNORE_INDEX, SegmentationLoss
 from scaseg.training.trainer import process_rank
 from tests.training.tiny import QUIET, config, execute, on_own, own, rows, run
 

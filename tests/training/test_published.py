@@ -64,7 +64,7 @@ def test_the_run_is_the_published_model(cli: Cli, tmp_path: Path) -> None:
     (again,) = run.glob("evaluation/*/result.json")
     assert json.loads(again.read_text())["mIoU"] == pytest.approx(result["mIoU"], abs=1e-9)
 
-    saved = model.save_pretrained(tmp_path / "saved")
+    saved = scaseg.save_pretrained(model, tmp_path / "saved")
     np.testing.assert_array_equal(scaseg.load(saved).predict(images[0].permute(1, 2, 0).numpy()), labels)
     card = (saved / "README.md").read_text()
     assert "Not trained here: the whole model's weights from `model.safetensors`" in card

@@ -51,14 +51,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_goes_on_from_the_step_that_it_says(
     number: int, hook: str, step: int, saved: int, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cfg = config(tmp_path, *LONG)
+    cfg, before = config(tmp_path, *LONG), signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as stop:
         run(cfg, Signal(number, hook, step))
     assert stop.value.code == 128 + number
     folder = folder_of(cfg)
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] == saved
     assert caplog.messages[-1] == f"{folder} was stopped; the same command goes on from step {saved}"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     run(cfg)
     assert_equal_runs(folder, whole)
 

@@ -97,3 +97,8 @@ def _one_earlier(x: Tensor, reverse: bool) -> Tensor:
     if reverse:
         return torch.cat([x[1:], _shifted(x[:1], 2, 1, 0.0, True)])
     return torch.cat([_shifted(x[-1:], 2, 1, 0.0, False), x[:-1]])
+
+
+def in_torch(u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> Tensor:
+    """The torch form of `selective_scan`."""
+    return linear_scan(torch.exp(delta * -rate), delta * (b * u), reverse)

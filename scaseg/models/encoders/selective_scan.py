@@ -1,9 +1,8 @@
 """States of a selective scan (Mamba) with one state a channel: in torch, or by Triton's kernels on a GPU."""
 
-import torch
 from torch import Tensor
 
-from scaseg.models.encoders.linear_scan import linear_scan
+from scaseg.models.encoders.linear_scan import in_torch
 from scaseg.models.layers.kernels import on_kernels
 
 
@@ -17,8 +16,3 @@ def selective_scan(u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: b
 
         return selective_scan_triton.selective_scan(u, delta, rate, b, reverse)
     return in_torch(u, delta, rate, b, reverse)
-
-
-def in_torch(u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> Tensor:
-    """The torch form of `selective_scan`."""
-    return linear_scan(torch.exp(delta * -rate), delta * (b * u), reverse)

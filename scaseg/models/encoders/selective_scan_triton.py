@@ -1,4 +1,4 @@
-"""The selective scan as Triton kernels: `selective_scan.in_torch` on a GPU, decays and values never in memory.
+"""The selective scan as Triton kernels: `linear_scan.in_torch` on a GPU, decays and values never in memory.
 
 A sequence is N lines of T steps. All lines go at once, a tile of steps at a time by an associative scan; their final
 states are carried from line to line; then all lines go again, from the state that they were carried, and write. So
@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from scaseg.models.encoders.selective_scan import in_torch
+from scaseg.models.encoders.linear_scan import in_torch
 
 STEPS = 32  # of a line, or lines of a sequence, that a program holds at a time
 WIDEST = 32  # channels of a program

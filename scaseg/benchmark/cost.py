@@ -1,0 +1,143 @@
+"""What one model costs: parameters, multiply-adds, memory and, where asked for, time; and these as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from scaseg.complexity import summary
+from scaseg.complexity.latency import latency
+from scaseg.complexity.memory import peak_memory
+from scaseg.config import check, image_size, num_classes, plain
+from scaseg.errors import UserError
+from scaseg.models.build import build_segmentor
+from scaseg.progress import stage
+
+
+def benchmark(cfg: DictConfig) -> dict[str, Any]:
+    """Everything that was asked for, as plain values; multiply-adds and parameters are numbers, not millions.
+
+    `macs` is of the model as configured; `macs_paper` is of the published form (fuse and strip attention
+    written out) by the paper's counter. Raises UserError for values that don't go together.
+    """
+    check(cfg)
+    size = image_size(cfg)
+    classes = num_classes(cfg)
+    if cfg.batch_size < 1 or cfg.rounds < 1:
+        raise UserError(f"batch_size={cfg.batch_size} and rounds={cfg.rounds} must be at least 1")
+    model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+    with stage("counting parameters and multiply-adds"):
+        parameters = summary.parameters(model, classes)
+        counts = summary.counts(model, classes, size)
+        published = summary.published_counts(model, classes, size)
+    with stage("deriving peak memory"):
+        peak = _memory(model, classes, size, cfg.backward)
+    memory = {"how": "derived: float32, batch 1, CPU kernels, without scratch space"}
+    return {
+        "backbone": model["backbone"]["name"],
+        "decoder": model["decoder"]["name"],
+        "dataset": cfg.dataset.name,
+        "num_classes": classes,
+        "image_size": list(size),
+        "encoder_params": parameters.encoder,
+        "decoder_params": parameters.decoder,
+        "params": parameters.total,
+        "params_published": parameters.published,
+        "macs": counts.macs,
+        "macs_paper": published.macs_paper,
+        "parts": {
+            part: {
+                "macs": counts.parts.get(part, (0, 0))[0],
+                "macs_paper": published.parts.get(part, (0, 0))[1],
+            }
+            for part in dict.fromkeys([*published.parts, *counts.parts])
+        },
+        "not_counted": {**counts.unknown, **published.unknown},
+        "peak_memory": memory | peak,
+        "latency": _latency(cfg, model, classes, size) if cfg.latency else None,
+    }
+
+
+def _memory(model: Mapping[str, Any], classes: int, size: tuple[int, int], backward: bool) -> dict[str, int]:
+    with torch.device("meta"):
+        segmentor = build_segmentor(model, classes)
+    forward = peak_memory(segmentor, size)
+    memory = {"parameters_bytes": forward.parameters, "forward_bytes": forward.total}
+    if backward:
+        memory["forward_backward_bytes"] = peak_memory(segmentor, size, backward=True).total
+    return memory
+
+
+def _latency(cfg: DictConfig, model: Mapping[str, Any], classes: int, size: tuple[int, int]) -> dict[str, Any]:
+    if cfg.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device={cfg.device}: torch sees no GPU here; use device=cpu")
+    if cfg.hardware.threads:
+        torch.set_num_threads(cfg.hardware.threads)
+    device, dtype = torch.device(cfg.device), getattr(torch, cfg.dtype.value)
+    segmentor = build_segmentor(model, classes).eval().to(device, dtype)
+    if cfg.compile:
+        segmentor.compile()
+    image = torch.rand(cfg.batch_size, 3, *size).mul_(255).to(device, dtype)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with stage(f"timing {cfg.warmup} + {cfg.rounds} forward passes"), torch.inference_mode():
+        spread = latency(lambda: segmentor(image), device, cfg.warmup, cfg.rounds)
+    return {
+        "seconds": spread.median,
+        "lower_quartile": spread.lower,
+        "upper_quartile": spread.upper,
+        "fps": cfg.batch_size / spread.median,
+        "rounds": spread.rounds,
+        "warmup": cfg.warmup,
+        "batch_size": cfg.batch_size,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "dtype": cfg.dtype.value,
+        "compiled": cfg.compile,
+        "torch": torch.__version__,
+        "measured_peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    }
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print the result as tables."""
+    console = Console()
+    height, width = result["image_size"]
+    title = f"{result['backbone']} + {result['decoder']}, {result['dataset']}: {result['num_classes']} classes"
+    parameters = Table(title=f"{title}, {height} x {width}", title_justify="left")
+    for heading in ("parameters", "M"):
+        parameters.add_column(heading, justify="left" if heading == "parameters" else "right")
+    for name, key in (
+        ("encoder", "encoder_params"),
+        ("decoder", "decoder_params"),
+        ("model", "params"),
+        ("as published, unused tensors counted", "params_published"),
+    ):
+        parameters.add_row(name, f"{result[key] / 1e6:.6f}")
+    console.print(parameters)
+    macs = Table(title="multiply-adds of one image", title_justify="left")
+    macs.add_column("part")
+    macs.add_column("G, as configured", justify="right")
+    macs.add_column("G, published form, the paper's counter", justify="right")
+    for part, cost in result["parts"].items():
+        macs.add_row(part, f"{cost['macs'] / 1e9:.4f}", f"{cost['macs_paper'] / 1e9:.4f}")
+    macs.add_section()
+    macs.add_row("whole", f"{result['macs'] / 1e9:.4f}", f"{result['macs_paper'] / 1e9:.4f}")
+    console.print(macs)
+    for operator, calls in result["not_counted"].items():
+        console.print(f"[bold]not counted[/]: {operator}, {calls} calls: no rule for its cost")
+    memory = result["peak_memory"]
+    for key in ("forward_bytes", "forward_backward_bytes"):
+        if key in memory:
+            name = key.removesuffix("_bytes").replace("_", " and ")
+            console.print(f"peak memory, {name}: {memory[key] / 2**20:.1f} MiB ({memory['how']})")
+    if (time := result["latency"]) is not None:
+        quartiles = f"{time['lower_quartile'] * 1e3:.2f} - {time['upper_quartile'] * 1e3:.2f}"
+        console.print(
+            f"forward: {time['seconds'] * 1e3:.2f} ms (quartiles {quartiles}, {time['rounds']} rounds),"
+            f" {time['fps']:.2f} images/s; batch {time['batch_size']}, {time['device']},"
+            f" {time['threads']} threads, {time['dtype']}, {'compiled' if time['compiled'] else 'eager'}"
+        )

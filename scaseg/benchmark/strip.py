@@ -1,0 +1,100 @@
+"""Strip attention beside its plain form and beside vanilla cross-attention through torch's fused kernel."""
+
+from collections.abc import Callable
+
+import scaseg.torchvision_fix  # noqa: F401
+
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from torch import Tensor
+
+from scaseg.benchmark.measurement import Row
+from scaseg.complexity.latency import Ratio, Spread, interleaved
+from scaseg.models.layers.strip_attention import exact_attention, strip_attention
+
+CHANNELS = 32  # of a value head
+LARGE, MIDDLE = (131_072, 2_048), (16_384, 256)  # queries, keys: stage 1 of 1024 x 2048 pooled twice less, of 512 x 512
+GOALS = {LARGE: ("at least 50", "at least 20"), MIDDLE: ("at least 4", "at least 3")}
+GRID = [(queries, keys) for queries in (64, 256, 1024, 4096, 16_384) for keys in (16, 64, 256)]
+ALL_HEADS = (1, 8)
+
+Form = Callable[[], Tensor]
+
+
+def rows(cfg: DictConfig) -> list[Row]:
+    """Ratios of times, one image; every form takes and gives tokens first, as the projections around it do."""
+    torch.set_num_threads(cfg.hardware.threads or 1)
+    table = []
+    for shape, goals in GOALS.items():
+        rounds = max(3, cfg.rounds // 4) if shape == LARGE else cfg.rounds
+        for backward in (False, True):
+            ours, plain, vanilla = forms(1, *shape, backward)
+            work = "forward and backward" if backward else "forward"
+            where = f"{shape[0]} x {shape[1]}, {work}"
+            against_plain = _ratio(plain, ours, rounds)
+            table += [
+                Row(f"{where}: plain strip attention / ours", "x", against_plain.ratio, goals[0]),
+                Row(f"{where}: vanilla cross-attention / ours", "x", _ratio(vanilla, ours, rounds).ratio, goals[1]),
+                Row(f"{where}: ours", "ms", _milliseconds(against_plain.b)),
+            ]
+    return [*table, *_dispatch(cfg.rounds)]
+
+
+def forms(heads: int, queries: int, keys: int, backward: bool, mode: str = "auto") -> tuple[Form, Form, Form]:
+    """Strip attention as `mode` has it, plain strip attention, and vanilla cross-attention of the same width."""
+    generator = torch.Generator().manual_seed(0)
+
+    def tokens(count: int, channels: int) -> Tensor:
+        x = torch.randn(1, count, heads, channels, generator=generator).transpose(1, 2)
+        return x.detach().requires_grad_(backward)
+
+    query, key, value = tokens(queries, 1), tokens(keys, 1), tokens(keys, CHANNELS)
+    wide_query, wide_key = tokens(queries, CHANNELS), tokens(keys, CHANNELS)
+    grad = torch.randn(1, queries, heads * CHANNELS, generator=generator)
+
+    def timed(attend: Form, *leaves: Tensor) -> Form:
+        def run() -> Tensor:
+            out = attend().transpose(1, 2).reshape(1, queries, -1)
+            if backward:
+                torch.autograd.grad(out, leaves, grad)
+            return out
+
+        return run
+
+    return (
+        timed(lambda: strip_attention(query.squeeze(-1), key.squeeze(-1), value, mode=mode), query, key, value),
+        timed(lambda: exact_attention(query, key, value, 1.0), query, key, value),
+        timed(lambda: F.scaled_dot_product_attention(wide_query, wide_key, value), wide_query, wide_key, value),
+    )
+
+
+def _dispatch(rounds: int) -> list[Row]:
+    """The worst of small shapes: what choosing the wrong form would cost."""
+    table = []
+    for backward in (False, True):
+        ratios = {}
+        for heads in ALL_HEADS:
+            for queries, keys in GRID:
+                ours, plain = (forms(heads, queries, keys, backward, mode)[0] for mode in ("auto", "exact"))
+                ratios[heads, queries, keys] = _ratio(ours, plain, 3 * rounds).ratio
+        worst = max(ratios, key=lambda shape: ratios[shape].median)
+        table.append(
+            Row(
+                f"the worst of {len(ratios)} shapes, {'forward and backward' if backward else 'forward'}"
+                f" ({worst[0]} heads, {worst[1]} x {worst[2]}): ours / plain",
+                "x",
+                ratios[worst],
+                "at most 1.05",
+            )
+        )
+    return table
+
+
+def _ratio(a: Form, b: Form, rounds: int) -> Ratio:
+    with torch.set_grad_enabled(True):
+        return interleaved(a, b, torch.device("cpu"), 2, rounds)
+
+
+def _milliseconds(seconds: Spread) -> Spread:
+    return Spread(seconds.median * 1e3, seconds.lower * 1e3, seconds.upper * 1e3, seconds.rounds)

@@ -1,0 +1,98 @@
+"""From counts summed over images to the figures of a comparison; all in percent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaseg.compare.bootstrap import Floats, Measure
+from scaseg.compare.calibration import expected_calibration_error
+from scaseg.evaluation.protocol import MeanOver
+
+
+@dataclass(frozen=True)
+class Settings:
+    """boundary: shares of the image's diagonal. trimap: pixels. sizes: areas in pixels that divide small, middle and
+    large objects. bins: of confidence. mean_over: which classes the means are of.
+    """
+
+    boundary: Sequence[float]
+    trimap: Sequence[int]
+    sizes: Sequence[int]
+    bins: int
+    mean_over: MeanOver = MeanOver.truth
+
+
+@dataclass(frozen=True)
+class Named:
+    """A measure with its name; better: whether more is better."""
+
+    name: str
+    of: Measure
+    more_is_better: bool = True
+
+
+def class_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
+    """(..., 3, K) -> (..., K) percent; NaN for a class that takes no part in the mean (see evaluation.metrics)."""
+    both, predicted, truth = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
+    labelled = truth.sum(-1, keepdims=True) > 0
+    counted = truth > 0 if mean_over is MeanOver.truth else labelled & (truth + predicted > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou: Floats = np.where(counted, 100 * both / (predicted + truth - both), np.nan)
+    return iou
+
+
+def mean_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
+    """(..., 3, K) -> (...) percent, over the classes that count; NaN where none does."""
+    iou = class_iou(counts, mean_over)
+    there = ~np.isnan(iou)
+    number = there.sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Floats = np.where(number > 0, np.where(there, iou, 0).sum(-1) / number, np.nan)
+    return mean
+
+
+def pixel_accuracy(counts: Floats) -> Floats:
+    """(..., 3, K) -> (...) percent; NaN where the truth has no pixel."""
+    with np.errstate(invalid="ignore"):
+        accuracy: Floats = 100 * counts[..., 0, :].sum(-1) / counts[..., 2, :].sum(-1)
+    return accuracy
+
+
+def measures(settings: Settings) -> list[Named]:
+    """All scalar measures, the most asked for first."""
+
+    def iou_of(name: str, at: int) -> Measure:
+        return lambda sums: mean_iou(sums[name][..., at, :, :], settings.mean_over)
+
+    bands = [f"boundary IoU, {100 * share:g} % of the diagonal" for share in settings.boundary]
+    trimaps = [f"trimap IoU, {width} px" for width in settings.trimap]
+    objects = [f"IoU, {name}" for name in _size_names(settings.sizes)]
+    return [
+        Named("mIoU", lambda sums: mean_iou(sums["region"], settings.mean_over)),
+        Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])),
+        *(Named(name, iou_of("boundary", i)) for i, name in enumerate(bands)),
+        *(Named(name, iou_of("trimap", i)) for i, name in enumerate(trimaps)),
+        *(Named(name, iou_of("objects", i)) for i, name in enumerate(objects)),
+        Named("calibration error (ECE)", lambda sums: expected_calibration_error(sums["calibration"]), False),
+    ]
+
+
+def class_measure(label: int, settings: Settings) -> Measure:
+    """The IoU of one class."""
+
+    def of(sums: Mapping[str, Floats]) -> Floats:
+        return class_iou(sums["region"], settings.mean_over)[..., label]
+
+    return of
+
+
+def _size_names(sizes: Sequence[int]) -> list[str]:
+    if len(sizes) == 2:
+        return [
+            f"small objects (below {sizes[0]} px)",
+            f"middle objects (below {sizes[1]} px)",
+            "large objects",
+        ]
+    edges = [f"from {size} px" for size in sizes]
+    return [f"objects {edge}" for edge in (f"below {sizes[0]} px" if sizes else "of any size", *edges)]

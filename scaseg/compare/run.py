@@ -1,0 +1,180 @@
+"""Two or more trained models on one split: figures, differences with confidence intervals, pictures."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scaseg.compare import bootstrap, pictures
+from scaseg.compare.bootstrap import Floats, Interval, Measure
+from scaseg.compare.collect import Shown, Statistics, collect
+from scaseg.compare.contenders import Contender, contenders, letters
+from scaseg.compare.measures import Settings, class_measure, measures
+from scaseg.compare.page import file_name, page
+from scaseg.data import draw
+from scaseg.data.build import build_source
+from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Protocol
+from scaseg.files import check_writable, write_json, write_text
+from scaseg.progress import stage
+from scaseg.runs.result import git_commit
+from scaseg.trained.device import chosen_device
+
+LETTERS = tuple("abcdefgh")
+
+
+def compare(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare what `options` names (see scaseg/compare.py); writes the comparison's folder, returns its JSON."""
+    asked = letters(options, LETTERS)
+    if options["output"] is not None:
+        _check_output(options["output"])
+    if options["hardware"]["threads"]:
+        torch.set_num_threads(options["hardware"]["threads"])
+    with stage("loading the models"):
+        models = contenders(
+            asked, options["checkpoint"], chosen_device(options["hardware"]["accelerator"], "hardware.accelerator")
+        )
+    config = models[0].runs[0].config
+    split = options["split"] or config["dataset"]["val_split"]
+    source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
+    if not source.labelled:
+        raise UserError(f"split={split} has no masks: take one that has")
+    names = [source.name(i) for i in range(len(source))]
+    if unknown := [name for name in options["images"] if name not in names]:
+        raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
+    folder = _folder(models, split, options)
+    settings = Settings(
+        options["boundary_widths"],
+        options["trimap_widths"],
+        options["object_sizes"],
+        options["calibration_bins"],
+        Protocol.of(config["protocol"]).mean_over,
+    )
+    found, shown = collect(models, source, settings, options["pictures"], options["images"])
+    drawn = bootstrap.weights(len(source), options["resamples"], options["seed"])
+    with stage(f"resampling the images {options['resamples']} times"):
+        figures = _figures(models, found, settings, source.labels.names, drawn, options["level"])
+    result: dict[str, Any] = {
+        "status": "done",
+        "dataset": config["dataset"]["name"],
+        "split": split,
+        "images": len(source),
+        "settings": {
+            **vars(settings),
+            "mean_over": settings.mean_over.value,
+            "resamples": options["resamples"],
+            "level": options["level"],
+        },
+        "intervals": "of the images alone: low and high leave out what training again with other seeds would change",
+        "models": {model.letter: _model(model) for model in models},
+        **figures,
+        "most_different": [
+            {"image": item.name, "mIoU": dict(zip([m.letter for m in models], item.scores, strict=True))}
+            for item in shown
+        ],
+        "git_commit": git_commit(),
+    }
+    result = _finite(result)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _draw(folder, models, shown, source.labels)
+        write_text(folder / "index.html", page(result))
+        write_json(folder / "comparison.json", result)
+    except OSError as error:
+        raise UserError(f"output={folder} cannot be written ({error.strerror}): name another folder") from error
+    return {**result, "folder": str(folder)}
+
+
+def _check_output(output: str) -> None:
+    if (Path(output) / "comparison.json").exists():
+        raise UserError(f"output={output} holds a comparison already: name another folder")
+    if Path(output).is_file():
+        raise UserError(f"output={output} is a file: name a folder")
+    check_writable("output", Path(output))
+
+
+def _folder(models: Sequence[Contender], split: str, options: Mapping[str, Any]) -> Path:
+    """The folder that is asked for, else one named after what is compared, and how."""
+    if options["output"] is not None:
+        return Path(options["output"])
+    identity = [str(run.path) for model in models for run in model.runs]
+    identity += [repr(value) for key, value in sorted(options.items()) if key not in (*LETTERS, "hardware")]
+    digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:8]
+    dataset = models[0].runs[0].config["dataset"]["name"]
+    folder = Path("comparisons") / f"{dataset}-{split}-{digest}"
+    check_writable("output", folder)
+    return folder
+
+
+def _model(model: Contender) -> dict[str, Any]:
+    run = model.runs[0]
+    return {
+        "label": model.label,
+        "backbone": run.config["backbone"]["name"],
+        "decoder": run.config["decoder"]["name"],
+        "params": sum(parameter.numel() for parameter in run.model.parameters()),
+        "checkpoints": [str(run.path) for run in model.runs],
+        "seeds": [run.config["seed"] for run in model.runs],
+    }
+
+
+def _figures(
+    models: Sequence[Contender],
+    found: Mapping[str, Sequence[Statistics]],
+    settings: Settings,
+    classes: Sequence[str],
+    drawn: Floats,
+    level: float,
+) -> dict[str, Any]:
+    """Every measure of every model, over its runs the mean, and the differences of all pairs."""
+    images = drawn.shape[1]
+    named: list[tuple[str, str, Measure, bool]] = [
+        ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
+    ]
+    named += [("per_class_iou", name, class_measure(i, settings), True) for i, name in enumerate(classes)]
+    result: dict[str, Any] = {"measures": {}, "per_class_iou": {}}
+    for kind, name, measure, more_is_better in named:
+        values, samples = {}, {}
+        entry: dict[str, Any] = {"more_is_better": more_is_better, "models": {}, "differences": {}}
+        for model in models:
+            runs = [bootstrap.total(statistics, measure) for statistics in found[model.letter]]
+            values[model.letter] = float(np.mean(runs))
+            samples[model.letter] = np.mean(
+                [bootstrap.resampled(statistics, measure, drawn) for statistics in found[model.letter]], axis=0
+            )
+            entry["models"][model.letter] = {
+                **_written(bootstrap.interval(values[model.letter], samples[model.letter], level), images),
+                "std_over_seeds": float(np.std(runs, ddof=1)) if len(runs) > 1 else None,
+            }
+        for one, other in combinations(values, 2):
+            change = bootstrap.interval(values[other] - values[one], samples[other] - samples[one], level)
+            entry["differences"][f"{other} - {one}"] = _written(change, images)
+        result[kind][name] = entry
+    return result
+
+
+def _written(interval: Interval, images: int) -> dict[str, float | None]:
+    """As JSON has it; of one image all resamples are that image, which is no interval."""
+    known = images > 1
+    return {"value": interval.value, "low": interval.low if known else None, "high": interval.high if known else None}
+
+
+def _finite(content: Any) -> Any:
+    """NaN, which JSON does not have, as null."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not np.isfinite(content) else content
+
+
+def _draw(folder: Path, models: Sequence[Contender], shown: Sequence[Shown], labels: Any) -> None:
+    titles = [model.label for model in models]
+    for place, item in enumerate(shown):
+        draw.write_png(folder / file_name(place, item.name), pictures.sheet([item], labels, titles))
+    if shown:
+        draw.write_png(folder / "most_different.png", pictures.sheet(shown, labels, titles, enlarged=False))

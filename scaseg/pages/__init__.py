@@ -1,0 +1,43 @@
+"""What all pages share: the document with its style and script, tables that sort, names that break well."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+
+def document(title: str, body: str) -> str:
+    """A page complete in itself but for the pictures that the body names: style and script are in it."""
+    here = Path(__file__).parent
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
+        f"{body}\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def breakable(name: str) -> str:
+    """Markup of a long name that breaks after its hyphens and slashes, and within its parts only if it must."""
+    return re.sub(r"([-/])", r"\1<wbr>", escape(name))
+
+
+def data_table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """heads: text and classes, `number` over numbers, `kept` of a column that a narrow page keeps in sight.
+
+    Cells: markup, and attributes of the cell.
+    """
+    head = "".join(f'<th class="{classes}"><button>{escape(text)}</button></th>' for text, classes in heads)
+    body = "\n".join(
+        "<tr>"
+        + "".join(f"<td{' ' + attributes if attributes else ''}>{text}</td>" for text, attributes in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<div class=scroll><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+
+
+def unbroken(text: str) -> str:
+    """Markup of a cell's text; what belongs together, as (n = 3), stays on one line."""
+    return re.sub(r"(?<=[±=,]) | (?==)", "\u00a0", escape(text))

@@ -1,0 +1,84 @@
+"""One call of python -m scaseg.predict, from its options to what it prints."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from scaseg.predict.batches import Outcome, predict_all
+from scaseg.predict.outputs import Outputs
+from scaseg.trained.device import chosen_device
+from scaseg.trained.inputs import Found
+from scaseg.trained.model import TrainedModel, load_model
+from scaseg.trained.record import KINDS, RECORD
+
+NAMED = 20  # failures repeated at the end
+
+
+class Options(Protocol):
+    """The keys of scaseg.predict.PredictConfig that are used here."""
+
+    ckpt: str
+    output: str
+    write: str
+    overwrite: bool
+    batch_size: int
+    max_pixels: int
+    device: str
+    threads: int | None
+
+
+def predict(
+    options: Options,
+    found: Found,
+    protocol: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Outcome:
+    """Predict what was found into `options.output`; prints what was done.
+
+    protocol: from the model's own to the wanted one.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    model = load_model(Path(options.ckpt), chosen_device(options.device, "device"))
+    model.protocol = protocol(model.protocol)
+    kinds = KINDS if options.write == "both" else (options.write,)
+    of = {"model": digest(model), "protocol": model.protocol, "classes": list(model.classes)}
+    outputs = Outputs(Path(options.output), kinds, model.labels, of)
+    outputs.begin(found.inputs, options.overwrite)
+    start = time.perf_counter()
+    outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)
+    seconds = time.perf_counter() - start
+    failed = [{"file": file, "reason": reason} for file, reason in outcome.failed]
+    counts = {"done": len(outcome.done), "kept": len(outcome.kept), "failed": len(failed)}
+    counts |= {"other_files": found.others, "own_results": found.results}
+    outputs.finish({"status": "done", "checkpoint": options.ckpt, "counts": counts, "failed": failed})
+
+    print(f"{len(outcome.done)} predicted in {seconds:.1f} s", end="")
+    print(f", {len(outcome.kept)} kept from before (overwrite=true makes them again)" if outcome.kept else "", end="")
+    print(f", {found.others} files that are no images by name left out" if found.others else "", end="")
+    print(f", {found.results} results of this command passed over" if found.results else "")
+    if failed:
+        print(f"{len(failed)} failed:")
+        for file, reason in outcome.failed[:NAMED]:
+            print(f"  {_shown(file)}: {_shown(reason)}")
+        if len(failed) > NAMED:
+            print(f"  and {len(failed) - NAMED} more: see {outputs.folder / RECORD}")
+    print(f"output:  {outputs.folder}")
+    return outcome
+
+
+def _shown(text: str) -> str:
+    """What a terminal takes of a name that is not UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def digest(model: TrainedModel) -> str:
+    """A short hash of the weights: the same model by whatever path."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(model.segmentor.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]

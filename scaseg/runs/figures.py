@@ -1,0 +1,86 @@
+"""What a result says: every figure with what it takes to know where the figure comes from."""
+
+import platform
+import resource
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from scaseg.data.labels import LabelTable
+from scaseg.evaluation.metrics import Scores
+from scaseg.machine import processor_name
+from scaseg.models.segmentor import Segmentor
+
+PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumentations", "numpy", "scaseg")
+
+
+def describe(
+    config: dict[str, Any], model: Segmentor, labels: LabelTable, scores: Scores | None, commit: str | None
+) -> dict[str, Any]:
+    """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
+
+    scores: None for a split without masks. commit: of the code as it was when the program started, for a checkout may
+    move on meanwhile.
+    """
+    encoder = sum(p.numel() for p in model.encoder.parameters())
+    decoder = sum(p.numel() for p in model.decoder.parameters())
+    on_gpu = torch.cuda.is_available()
+    return {
+        "dataset": config["dataset"]["name"],
+        "backbone": config["backbone"]["name"],
+        "decoder": config["decoder"]["name"],
+        "seed": config["seed"],
+        "config": config,
+        "protocol": config["protocol"],
+        **figures(scores, labels),
+        "encoder_params": encoder,
+        "decoder_params": decoder,
+        "params": encoder + decoder,
+        "git_commit": commit,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "peak_memory_mb": _peak_memory_mb(),
+        "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def figures(scores: Scores | None, labels: LabelTable) -> dict[str, Any]:
+    """Figures as result.json has them, in percent; a figure of nothing (no labelled pixel) is None."""
+    if scores is None:
+        return dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
+    return {
+        "mIoU": _number(scores.mean_iou),
+        "pixel_accuracy": _number(scores.pixel_accuracy),
+        "mean_accuracy": _number(scores.mean_accuracy),
+        "per_class": {
+            name: {
+                "iou": None if i in scores.absent else _number(scores.iou[i]),
+                "accuracy": None if i in scores.absent else _number(scores.accuracy[i]),
+                "pixels": scores.pixels[i],
+            }
+            for i, name in enumerate(labels.names)
+        },
+        "absent": [labels.names[i] for i in scores.absent],
+    }
+
+
+def _number(value: float) -> float | None:
+    """None for nan, which JSON does not know."""
+    return None if value != value else value
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            versions[name] = None
+    return versions
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,165 @@
+"""The model card: front matter as the hub reads it, then data, protocol, figures and use, from result.json alone."""
+
+from typing import Any
+
+import yaml
+
+from scaseg.runs.result import EARLIER
+from scaseg.trained.model import TrainedModel
+
+UNKNOWN = "not recorded"
+TERMS = {  # terms of the data sets' images, as their makers state them; a model made from them is a matter of its own
+    "camvid": "CamVid: research use (the SegNet split's repository says CC BY-NC 4.0)",
+    "voc": "Pascal VOC 2012: images under Flickr's terms of use, database for research",
+    "ade20k": "ADE20K: non-commercial research and education",
+    "cityscapes": "Cityscapes: non-commercial, by registration",
+    "coco_stuff164k": "COCO images under Flickr's terms of use, annotations CC BY 4.0",
+    "shapes": "drawn by the program; no terms",
+}
+
+
+def model_card(model: TrainedModel) -> str:
+    """README.md of a saved folder."""
+    config, about = model.config, model.about
+    dataset, backbone, decoder = (config[part]["name"] for part in ("dataset", "backbone", "decoder"))
+    results = about.get("results", [])
+    params = sum(p.numel() for p in model.segmentor.parameters())
+    lines = [
+        "---",
+        yaml.safe_dump(_front_matter(model, dataset, f"{backbone}-{decoder}", results), sort_keys=False).rstrip(),
+        "---",
+        "",
+        f"# {backbone} with the {decoder} decoder, trained on {dataset}",
+        "",
+        f"Semantic segmentation into {len(model.classes)} classes, {params / 1e6:.2f} M parameters, by the `scaseg`"
+        " framework (SCASeg: Strip Cross-Attention for Efficient Semantic Segmentation, IEEE TIP 2026,"
+        " 10.1109/TIP.2026.3688157).",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "import scaseg",
+        "",
+        'model = scaseg.load("this folder")',
+        'labels = model.predict("image.jpg")  # (H, W), numbers of model.classes',
+        "picture = model.colours[labels]  # (H, W, 3)",
+        "```",
+        "",
+        "## Training",
+        "",
+        *_training(config, about),
+        "",
+        "## Figures",
+        "",
+        *(_figures(results) or ["No result.json lay beside the checkpoint: no figures are known."]),
+        "",
+        "## Classes",
+        "",
+        "| id | class | colour |",
+        "|--:|---|---|",
+        *(
+            f"| {i} | {name} | #{r:02x}{g:02x}{b:02x} |"
+            for i, (name, (r, g, b)) in enumerate(zip(model.classes, model.colours.tolist(), strict=True))
+        ),
+        "",
+        "## Terms",
+        "",
+        f"- data: {TERMS.get(dataset, UNKNOWN)}",
+        f"- start: {_start(config)}",
+        "- licence of these weights: to be stated by who publishes them (`license` above is `other` until then)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+    matter: dict[str, Any] = {
+        "library_name": "scaseg",
+        "pipeline_tag": "image-segmentation",
+        "license": "other",
+        "license_name": "see-terms-below",
+        "tags": ["semantic-segmentation", "scaseg", "pytorch"],
+        "datasets": [dataset],
+        "metrics": ["mean_iou"],
+    }
+    results = [result for result in results if not _trained_on(result)]
+    if results:
+        matter["model-index"] = [
+            {
+                "name": name,
+                "results": [
+                    {
+                        "task": {"type": "image-segmentation"},
+                        "dataset": {"type": dataset, "name": dataset, "split": result["split"]},
+                        "metrics": [{"type": "mean_iou", "name": "mIoU (percent)", "value": round(result["mIoU"], 2)}],
+                    }
+                    for result in results
+                ],
+            }
+        ]
+    return matter
+
+
+def _training(config: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    recipe, dataset = config["training"], config["dataset"]
+    first: dict[str, Any] = next(iter(about.get("results", [])), {})
+    versions = first.get("versions") or {}
+    normalisation = config["normalisation"]
+    if not recipe["max_steps"]:
+        return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {_of(normalisation)})."]
+    return [
+        f"- data: {dataset['name']}, split {dataset['train_split']}, seed {config['seed']}",
+        f"- step {about.get('step', UNKNOWN)} of {recipe['max_steps']}, {recipe['batch_size']} crops of"
+        f" {' x '.join(map(str, config['augment']['crop_size']))} (height x width) each",
+        f"- AdamW, learning rate {recipe['lr']} (decoder x {recipe['decoder_lr_mult']}), weight decay"
+        f" {recipe['weight_decay']}, warm-up {recipe['warmup_steps']} steps, polynomial {recipe['poly_power']}",
+        f"- start: {_start(config)}",
+        f"- normalisation: {_of(normalisation)}",
+        f"- code: {first.get('git_commit') or UNKNOWN}; "
+        + (", ".join(f"{name} {version}" for name, version in versions.items() if version) or "versions not recorded"),
+    ]
+
+
+def _of(normalisation: dict[str, Any]) -> str:
+    return f"mean {normalisation['mean']}, std {normalisation['std']} of RGB on 0..255"
+
+
+def _start(config: dict[str, Any]) -> str:
+    backbone = config["backbone"]
+    if config["decoder"].get("weights"):
+        return f"the whole model's weights from `{weights_name(config['decoder']['weights'])}`"
+    if backbone.get("weights"):
+        return f"ImageNet weights of the encoder from `{weights_name(backbone['weights'])}`"
+    return "timm's ImageNet weights of the encoder" if backbone.get("pretrained") else "random weights"
+
+
+def weights_name(source: str) -> str:
+    """What to call weights away from the machine of training: the file's name, of a run's checkpoint RUN/FILE."""
+    parts = source.partition("#")[0].split("/")
+    return f"{parts[-3]}/{parts[-1]}" if parts[-2:-1] == ["checkpoints"] and len(parts) > 2 else parts[-1]
+
+
+def _trained_on(result: dict[str, Any]) -> int | None:
+    """How many of a result's images were trained on; None where that is not known."""
+    found: int | None = result.get("evaluated_images_trained_on", result.get(EARLIER))
+    return found
+
+
+def _figures(results: list[dict[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for result in results:
+        protocol, seen = result["protocol"], _trained_on(result)
+        size = f"in a box of {protocol['box']}" if protocol["box"] else "at the images' own size"
+        way = f"windows {protocol['window']}, stride {protocol['stride']}" if protocol["mode"] == "slide" else "whole"
+        lines += [
+            f"Split `{result['split']}`, {way}, {size}: mIoU {result['mIoU']:.2f}, pixel accuracy"
+            f" {result['pixel_accuracy']:.2f}, mean accuracy {result['mean_accuracy']:.2f} (percent)."
+            + (f" {seen} of these images were trained on: this says nothing of others." if seen else ""),
+            "",
+            "| class | IoU |",
+            "|---|--:|",
+        ]
+        for name, figures in result["per_class"].items():
+            lines.append(f"| {name} | {'absent' if figures['iou'] is None else format(figures['iou'], '.2f')} |")
+        lines.append("")
+    return lines[:-1]

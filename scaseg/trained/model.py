@@ -1,0 +1,152 @@
+"""A trained model in use: its weights, classes, colours, normalisation and protocol, from one file or folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.sizes import Size
+from scaseg.errors import UserError
+from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.protocol import Protocol
+from scaseg.models.build import build_segmentor
+from scaseg.models.segmentor import Segmentor
+from scaseg.trained.images import Picture, as_picture
+from scaseg.trained.stored import Stored, read_stored
+
+WINDOWS_AT_ONCE = 4
+
+
+@dataclass
+class TrainedModel:
+    """What `scaseg.load` gives.
+
+    classes: names in the order of the ids that `predict` returns; colours (K, 3) uint8, so that `colours[labels]` is
+    a picture. protocol: the size and windows at which the model was evaluated, and at which it predicts. about: what
+    is known of its training (dataset, step, figures), for model cards.
+    """
+
+    segmentor: Segmentor
+    classes: tuple[str, ...]
+    colours: npt.NDArray[np.uint8]
+    protocol: dict[str, Any]
+    config: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None  # what it was loaded from; for people, and written nowhere
+
+    def __repr__(self) -> str:
+        parts = " + ".join(self.config[part]["name"] for part in ("backbone", "decoder"))
+        more = f", ... {self.classes[-1]}" if len(self.classes) > 3 else ""
+        classes = f"{len(self.classes)} classes ({', '.join(self.classes[:3])}{more})"
+        millions = sum(p.numel() for p in self.segmentor.parameters()) / 1e6
+        step = f", step {self.about['step']}" if "step" in self.about else ""
+        return (
+            f"<TrainedModel {parts}: {classes}, {millions:.2f} M parameters, on {self.device}, from {self.path}{step}>"
+        )
+
+    @property
+    def labels(self) -> LabelTable:
+        """Names and colours as the drawing functions take them."""
+        colours = tuple((int(r), int(g), int(b)) for r, g, b in self.colours)
+        return LabelTable(self.classes, colours, {i: i for i in range(len(self.classes))})
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.segmentor.mean.device
+
+    def to(self, device: str | torch.device) -> "TrainedModel":
+        """Move it; returns itself. UserError where the device is not there."""
+        try:
+            self.segmentor.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"device={device}: {str(error).splitlines()[0]}; `cpu` is always there") from error
+        return self
+
+    def predict(self, image: str | Path | Image.Image | npt.NDArray[np.uint8]) -> Mask:
+        """Class ids (H, W), uint8, of a file, a PIL image or an RGB array (H, W, 3) uint8, at the image's own size.
+
+        Files and PIL images are turned upright by their EXIF orientation first. The labels are those that
+        `python -m scaseg.evaluate` counts. Raises UserError for what is no image.
+        """
+        return self.predict_batch([as_picture(image)])[0]
+
+    def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
+        """The same of several RGB arrays of one size."""
+        size = images[0].shape[0], images[0].shape[1]
+        views = [self._view(images, self.seen_size(size, scale)) for scale in self.protocol.get("scales") or [1.0]]
+        return list(self._labels(views, size).cpu().numpy())
+
+    def _view(self, images: Sequence[Picture], seen: Size) -> Tensor:
+        if seen != images[0].shape[:2]:
+            images = [cv2.resize(image, seen[::-1], interpolation=cv2.INTER_LINEAR) for image in images]  # type: ignore[misc]
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
+
+    def seen_size(self, size: Size, scale: float = 1.0) -> Size:
+        """Size (H, W) at which the protocol shows the model an image of this size."""
+        return Protocol.of(self.protocol).seen_size(size, scale)
+
+    @torch.inference_mode()
+    def _labels(self, views: list[Tensor], size: Size) -> Tensor:
+        return predict_labels(self.segmentor, views, size, Protocol.of(self.protocol), WINDOWS_AT_ONCE)
+
+
+def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
+    """See scaseg.load."""
+    stored = read_stored(path)
+    segmentor = _build(stored, path)
+    segmentor.eval().requires_grad_(False)
+    colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
+    model = TrainedModel(
+        segmentor, tuple(stored.classes), colours, dict(stored.config["protocol"]), stored.config, stored.about, path
+    )
+    return model if str(device) == "cpu" else model.to(device)
+
+
+def _build(stored: Stored, path: Path) -> Segmentor:
+    """The module with its weights, for inference alone."""
+    config = {**stored.config}
+    for part in ("backbone", "decoder"):  # stochastic depth costs timm's import, pretrained weights a download
+        unused = {"drop_path": 0.0, "pretrained": False}
+        config[part] = {key: unused.get(key, value) for key, value in config[part].items()}
+    with _NoDrawing():
+        segmentor = build_segmentor(config, len(stored.classes))
+    _check(segmentor.state_dict(), stored.tensors, path)
+    segmentor.load_state_dict(stored.tensors, assign=True)
+    return segmentor
+
+
+class _NoDrawing(TorchFunctionMode):
+    """Within it random initialisation gives zeros: the weights are about to be replaced.
+
+    Not building on the meta device, where drawing imports torch's compiler, a second or more.
+    """
+
+    DRAWING = frozenset((Tensor.normal_, Tensor.uniform_, Tensor.erfinv_))
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if function in self.DRAWING:
+            return args[0].zero_()
+        return function(*args, **(kwargs or {}))
+
+
+def _check(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    shapes = sorted(k for k in own.keys() & tensors.keys() if own[k].shape != tensors[k].shape)
+    if missing or extra or shapes:
+        raise UserError(
+            f"{path}: its weights are not those of its configuration: {len(missing)} missing, {len(extra)} unknown,"
+            f" {len(shapes)} of another shape, first {(missing or extra or shapes)[0]}. It was written by another"
+            " version of the code or is damaged"
+        )

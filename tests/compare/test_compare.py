@@ -1,0 +1,225 @@
+"""The command on trained checkpoints: figures that training itself reports, pairs, pictures, and what it refuses."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import scaseg.torchvision_fix  # noqa: F401
+
+import cv2
+import numpy as np
+import pytest
+
+from scaseg.compare.bootstrap import weights
+from scaseg.compare.calibration import calibration_counts
+from scaseg.compare.contenders import Contender
+from scaseg.compare.measures import Settings
+from scaseg.compare.page import file_name, page, text
+from scaseg.compare.pictures import most_different_box
+from scaseg.compare.regions import boundary_counts, object_counts, region_counts, trimap_counts
+from scaseg.compare.run import _figures, _finite
+from scaseg.data.labels import IGNORE
+from tests.browser import measured
+from tests.commands import main_of
+from tests.training.tiny import QUIET, config, folder_of, run
+
+pytestmark = QUIET
+SHORT = ["training.max_steps=2", "training.val_every=2", "training.warmup_steps=1"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    output = tmp_path_factory.mktemp("runs")
+    found = {}
+    for name, overrides in (
+        ("segformer0", ["decoder=segformer"]),
+        ("segformer1", ["decoder=segformer", "seed=1"]),
+        ("scaseg", ["training.lr=1e-2"]),
+    ):
+        cfg = config(output, *SHORT, *overrides)
+        run(cfg)
+        found[name] = folder_of(cfg)
+    return found
+
+
+@pytest.fixture
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["scaseg.compare", "resamples=100", "hardware.threads=1", *arguments])
+        status: Any = 0
+        try:
+            main_of("compare")()
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return status, out, err
+
+    return call
+
+
+def test_figures_pairs_and_pictures(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:
+    pattern = runs["segformer0"].parent / "*segformer*"
+    (pattern.parent / "segformer.yaml").touch()  # a sweep leaves such files beside its runs
+    status, out, _ = compare(f"a={pattern}", f"b={runs['scaseg']}", "pictures=2", "output=out")
+    assert status == 0
+    result = json.loads((tmp_path / "out/comparison.json").read_text())
+    trained = {name: json.loads((path / "result.json").read_text()) for name, path in runs.items()}
+    miou = result["measures"]["mIoU"]
+    seeds = [trained[name]["mIoU"] for name in ("segformer0", "segformer1")]
+    assert miou["models"]["a"]["value"] == pytest.approx(np.mean(seeds), abs=1e-9)
+    assert miou["models"]["a"]["std_over_seeds"] == pytest.approx(np.std(seeds, ddof=1), abs=1e-9)
+    assert miou["models"]["b"]["value"] == pytest.approx(trained["scaseg"]["mIoU"], abs=1e-9)
+    accuracy = result["measures"]["pixel accuracy"]["models"]["b"]["value"]
+    assert accuracy == pytest.approx(trained["scaseg"]["pixel_accuracy"], abs=1e-9)
+    for name, entry in result["per_class_iou"].items():
+        value, expected = entry["models"]["b"]["value"], trained["scaseg"]["per_class"][name]["iou"]
+        assert value == (expected if expected is None else pytest.approx(expected, abs=1e-9))
+    change = miou["differences"]["b - a"]
+    assert change["low"] <= change["value"] <= change["high"]
+    assert result["models"]["a"]["seeds"] == [0, 1]
+    assert len(result["most_different"]) == 2
+    shown = (tmp_path / "out/index.html").read_text()
+    for place, item in enumerate(result["most_different"]):
+        picture = cv2.imread(str(tmp_path / "out" / file_name(place, item["image"])))
+        assert picture is not None
+        assert f'src="{file_name(place, item["image"])}"' in shown
+    # on images alone nothing is claimed: by no colour, no bold, no word, no key
+    assert set(change) == {"value", "low", "high"}
+    assert "no statement on which model is better" in shown
+    assert "no statement on which model is better" in out
+    assert "of the images alone" in result["intervals"]
+    table = shown.partition("<table>")[2].partition("</table>")[0]
+    assert not re.findall(r"<b>|<strong>|style=|better|worse|\*\*|\x1b", table)
+    assert "viewport" in shown
+    assert "mit_b0 + segformer" in out
+    assert "boundary IoU, 1 % of the diagonal" in out
+    assert "b - a" in out
+    assert compare(f"a={pattern}", f"b={runs['scaseg']}", "output=out")[2].startswith("error: output=out holds a")
+
+
+def test_a_model_does_not_differ_from_itself(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:
+    folder = runs["scaseg"]
+    best = folder / "checkpoints" / "best.ckpt"
+    status, _, _ = compare(f"a={folder}", f"b={best}", f"c={folder}", "output=same", "images=[val_00003]", "split=val")
+    assert status == 0
+    result = json.loads((tmp_path / "same/comparison.json").read_text())
+    for entry in (*result["measures"].values(), *result["per_class_iou"].values()):
+        for change in entry["differences"].values():
+            assert change["value"] in (0, None)
+            assert change["low"] in (0, None)
+    assert set(result["measures"]["mIoU"]["differences"]) == {"b - a", "c - a", "c - b"}
+    assert [model["label"][-3:] for model in result["models"].values()] == ["(a)", "(b)", "(c)"]
+
+
+def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:
+    one, other = runs["scaseg"], runs["segformer0"]
+    both = f"{one.parent}/*"
+    for arguments, message in (
+        ([f"a={one}"], "error: give at least two runs: a=RUN b=RUN"),
+        ([f"a={one}", "b=nowhere"], "error: b=nowhere: no run there"),
+        ([f"a={one}", f"b={both}"], "names runs that differ in more than their seed"),
+        ([f"a={one}", f"b={other}", "images=[none]"], "error: images=none: not in the split val, whose first is"),
+        ([f"a={one}", f"b={other}", "level=95"], "error: level=95.0: between 0 and 1"),
+        ([f"a={one}", f"b={other}", "trimap_widths=[0]"], "error: trimap_widths=[0]: pixels, at least 1"),
+        ([f"a={one}", f"b={other}", "object_sizes=[9,4]"], "error: object_sizes=[9, 4]: areas in pixels"),
+        ([f"a={one}", f"b={other}", "boundary_widths=[2]"], "error: boundary_widths=[2.0]: shares"),
+        ([f"a={one}", f"b={other}", "split=exam"], "error: shapes has no split 'exam'"),
+        (
+            [f"a={one}", f"b={other}", "hardware.accelerator=abacus"],
+            "error: hardware.accelerator=abacus: choose one of",
+        ),
+        ([f"a={one}", f"b={other}", "hardware.accelerator=mps"], "error: hardware.accelerator=mps: torch has no"),
+        ([f"a={one}", f"b={other}", "output=/proc/x"], "error: output=/proc/x: /proc cannot be written to"),
+        ([f"a={one}", f"b={other}", f"output={one}/config.yaml"], "config.yaml is a file: name a folder"),
+        ([f"a={one}", f"b={other}", f"output={one}/config.yaml/x"], "is a file, not a folder; name another place"),
+        ([f"a={one}", f"b={one / 'result.json'}"], "not a checkpoint that can be read"),
+    ):
+        status, out, err = compare(*arguments)
+        assert status == 2
+        assert message in err
+        assert out == ""
+        assert not (tmp_path / "comparisons").exists()
+
+
+def compared(truths: list[np.ndarray[Any, Any]], seeds: int) -> dict[str, Any]:
+    """A comparison of two models, b wrong on one row, as compare writes it."""
+    settings = Settings([0.1], [1], [4, 9], 5)
+    found: dict[str, list[Any]] = {"a": [], "b": []}
+    for letter, runs in found.items():
+        for seed in range(seeds):
+            images = []
+            for truth in truths:
+                prediction = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
+                prediction[: 1 + seed] = 0 if letter == "b" else prediction[: 1 + seed]
+                images.append(
+                    {
+                        "region": region_counts(prediction, truth, 3),
+                        "boundary": boundary_counts(prediction, truth, 3, [1]),
+                        "trimap": trimap_counts(prediction, truth, 3, [1]),
+                        "objects": object_counts(prediction, truth, 3, [4, 9]),
+                        "calibration": calibration_counts(np.ones(truth.shape, np.float32), prediction, truth, 5),
+                    }
+                )
+            runs.append({key: np.stack([image[key] for image in images]) for key in images[0]})
+    models = [Contender(letter, f"model {letter}", ()) for letter in found]
+    figures = _figures(models, found, settings, ("x", "y", "z"), weights(len(truths), 100, 0), 0.95)
+    model = {"seeds": list(range(seeds)), "params": 1, "checkpoints": ["runs/a-b/last.ckpt"]}
+    return {
+        **_finite(figures),
+        "models": {letter: {"label": f"model {letter}", **model} for letter in found},
+        "dataset": "d",
+        "split": "val",
+        "images": len(truths),
+        "settings": {"level": 0.95, "resamples": 100},
+        "most_different": [{"image": "a/b.png", "mIoU": {"a": None, "b": 1.0}}],
+    }
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("images", [1, 3])
+def test_what_is_not_there_is_no_number_anywhere(images: int, seeds: int) -> None:
+    truths = [np.full((6, 6), IGNORE, np.uint8) for _ in range(images)]
+    nothing = compared(truths, seeds)
+    assert nothing["measures"]["mIoU"]["models"]["a"] == {
+        "value": None, "low": None, "high": None, "std_over_seeds": None
+    }  # fmt: skip
+    truths[0][2:] = 1  # one class of three, in one image, one size of three
+    some = compared(truths, seeds)
+    assert some["per_class_iou"]["y"]["models"]["a"]["value"] == 100
+    assert some["per_class_iou"]["x"]["models"]["a"]["value"] is None
+    for result in (nothing, some):
+        shown = text(result) + page(result) + json.dumps(result)
+        assert not re.findall(r"nan|inf\b|\[–|– ±|-0\.00", shown, re.I)
+    change = some["measures"]["mIoU"]["differences"]["b - a"]
+    assert (change["low"] is None) == (images == 1)  # of one image all resamples are that image
+    assert ("[" in text(some).partition("\n\n")[0]) == (images > 1)
+    assert ("One image: nothing is known" in text(some)) == (images == 1)
+
+
+def test_the_page_is_as_wide_as_a_phone(tmp_path: Path) -> None:
+    result = compared([np.tile(np.arange(3, dtype=np.uint8), (6, 2))] * 2, 2)
+    result["models"]["a"] = {**result["models"]["a"], "label": "efficientnet_lite0 + umixformer clb_stages=[4, 3, 2]"}
+    result["models"]["b"] = {**result["models"]["b"], "checkpoints": [f"runs/{'a_name_without_end' * 9}/last.ckpt"]}
+    for (_, width), told in measured(tmp_path, {"compared": page(result)}).items():
+        assert told["wide"] <= width
+        assert told["lines"] <= 3
+
+
+def test_box_is_where_one_is_right_and_the_other_is_not() -> None:
+    truth = np.zeros((100, 50), np.uint8)
+    first, second = truth.copy(), truth.copy()
+    first[70:80, 30:40] = 1
+    second[0:20, 0:10] = 1
+    first[0:20, 0:10] = 1  # both wrong: nothing to see
+    truth[90:, 40:] = IGNORE
+    first[90:, 40:] = 1
+    top, left, height, width = most_different_box(truth, [first, second])
+    assert (height, width) == (28, 14)
+    assert top <= 70 < 80 <= top + height
+    assert left <= 30 < 40 <= left + width

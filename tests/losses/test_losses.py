@@ -1,0 +1,107 @@
+import importlib
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from scaseg.losses.segmentation import IGNORE_INDEX, SegmentationLoss, cross_entropy, dice_loss, ohem_cross_entropy
+from tests.models.peers import mmseg
+
+
+@pytest.fixture
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 6, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    target = torch.randint(0, 4, (2, 6, 5), generator=generator)
+    target[0, :2] = IGNORE_INDEX
+    return logits, target
+
+
+def test_cross_entropy_is_torchs(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = pair
+    weights = torch.tensor([1.0, 0.5, 2.0, 3.0], dtype=torch.float64)
+    for weight in (None, weights):
+        expected = F.cross_entropy(logits, target, weight, ignore_index=IGNORE_INDEX)
+        assert torch.allclose(cross_entropy(logits, target, weight), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"ohem": True}, {"dice": 1.0}, {"class_weights": [1.0, 2.0, 3.0, 4.0]}])
+def test_a_batch_without_a_label_costs_nothing(options: dict[str, object]) -> None:
+    logits = torch.randn(1, 4, 4, 4, requires_grad=True)
+    loss = SegmentationLoss(**options)(logits, torch.full((1, 8, 8), IGNORE_INDEX, dtype=torch.uint8))  # type: ignore[arg-type]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert logits.grad.abs().max() == 0
+
+
+def test_ignored_pixels_get_no_gradient(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = pair
+    for loss in (
+        cross_entropy(logits, target),
+        dice_loss(logits, target),
+        ohem_cross_entropy(logits, target, 0.5, 3),
+    ):
+        (grad,) = torch.autograd.grad(loss, logits)
+        assert grad[0, :, :2].abs().max() == 0
+        assert grad[1].abs().max() > 0
+
+
+def test_ohem_keeps_what_a_sort_keeps(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = pair
+    labelled = target != IGNORE_INDEX
+    losses = F.cross_entropy(logits, target.where(labelled, 0), reduction="none")[labelled]
+    hardest = losses.sort(descending=True).values
+    assert torch.allclose(ohem_cross_entropy(logits, target, threshold=0.0, min_kept=7), hardest[:7].mean())
+    under = losses[torch.exp(-losses) <= 0.4]
+    assert torch.allclose(ohem_cross_entropy(logits, target, threshold=0.4, min_kept=1), under.mean())
+
+
+def test_dice_of_a_perfect_and_of_a_wrong_prediction() -> None:
+    target = torch.tensor([[[0, 0, 1, 1]]])
+    right = F.one_hot(target, 2).permute(0, 3, 1, 2) * 200.0
+    assert float(dice_loss(right, target)) == pytest.approx(0, abs=1e-6)
+    # no overlap: each class scores smooth / (2 + 2 + smooth)
+    assert float(dice_loss(-right, target)) == pytest.approx(1 - 1 / 5)
+
+
+def test_logits_are_brought_to_the_targets_size() -> None:
+    logits = torch.randn(1, 3, 4, 4)
+    target = torch.randint(0, 3, (1, 16, 16), dtype=torch.uint8)
+    expected = F.cross_entropy(F.interpolate(logits, size=(16, 16), mode="bilinear"), target.long())
+    assert torch.allclose(SegmentationLoss()(logits, target), expected)
+
+
+def test_class_weights_of_another_length_are_an_error() -> None:
+    with pytest.raises(ValueError, match="2 class weights for 3 classes"):
+        SegmentationLoss(class_weights=[1.0, 2.0])(torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2))
+
+
+@pytest.mark.parametrize("average", ["labelled", "all"])
+@pytest.mark.parametrize("classes", [4, 20], ids=["plain", "banded"])
+def test_both_averages_are_mmsegmentations(average: str, classes: int) -> None:
+    """`all` is its default, avg_non_ignore=False; seen at a third of the pixels labelled, as padded crops have it."""
+    mmseg()
+    theirs = importlib.import_module("mmseg.models.losses.cross_entropy_loss").cross_entropy
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, classes, 16, 16, generator=generator, requires_grad=True)
+    target = torch.randint(0, classes, (2, 16, 16), generator=generator)
+    target[:, :, 6:] = IGNORE_INDEX
+    expected = theirs(logits, target, ignore_index=IGNORE_INDEX, avg_non_ignore=average == "labelled")
+    loss, weight = SegmentationLoss(average=average).weighed(logits, target)
+    assert weight == (2 * 16 * 6 if average == "labelled" else target.numel())
+    torch.testing.assert_close(loss, expected)
+    ours, right = (torch.autograd.grad(x, logits)[0] for x in (loss, expected))
+    torch.testing.assert_close(ours, right)
+
+
+def test_hard_pixels_averaged_over_all_are_mmsegmentations(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """There a pixel that is not hard counts with loss 0; min_kept is of an image."""
+    logits, target = pair
+    losses = F.cross_entropy(logits, target, reduction="none", ignore_index=IGNORE_INDEX)
+    hard = (target != IGNORE_INDEX) & (torch.exp(-losses) < 0.4)
+    expected = (losses * hard).sum() / target.numel()
+    found = ohem_cross_entropy(logits, target, 0.4, 1, average="all")
+    torch.testing.assert_close(found, expected)
+    kept = SegmentationLoss(ohem=True, ohem_threshold=0.0, ohem_min_kept=5).weighed(logits, target)[1]
+    assert kept == 10

@@ -1,0 +1,68 @@
+"""A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import scaseg
+from scaseg.config import compose, run_config
+from scaseg.data.build import dataset_class
+from scaseg.models.build import build_segmentor
+from scaseg.trained.model import TrainedModel
+
+TINY = [
+    "backbone=mscan_t",
+    "backbone.channels=[8,16,24,32]",
+    "backbone.depths=[1,1,1,1]",
+    "decoder.embed_channels=16",
+    "dataset=shapes",
+]
+
+
+def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list[str] | None = None) -> Path:
+    """overrides: of the small model; plain: those of another model altogether."""
+    config = run_config(compose("train", plain or [*TINY, *(overrides or [])]))
+    torch.manual_seed(0)
+    labels = dataset_class(config["dataset"]).labels
+    segmentor = build_segmentor(config, labels.num_classes)
+    with torch.no_grad():  # fresh classifiers answer one class everywhere
+        for norm in (m for m in segmentor.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+        segmentor.decoder.classifier.weight.normal_(0, 0.1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {f"model.{name}": tensor for name, tensor in segmentor.state_dict().items()}
+    ours: dict[str, Any] = {
+        "config": config,
+        "classes": list(labels.names),
+        "colours": [list(colour) for colour in labels.colours],
+    }
+    torch.save({"state_dict": state, "scaseg": ours, "global_step": 7}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("run") / "checkpoints" / "last.ckpt")
+
+
+@pytest.fixture(scope="module")
+def small(checkpoint: Path) -> Iterator[TrainedModel]:
+    """The model on one thread: so small a one waits for others most of its time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield scaseg.load(checkpoint)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray[Any, Any]:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(
+        np.repeat(np.repeat(coarse, 12, 0), 12, 1) // 2 + rng.integers(0, 128, (72, 96, 3), dtype=np.uint8)
+    )
