@@ -114,10 +114,9 @@ def _dashed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int | None:
 
 
 def _stands_for(head: str, flag: str, action: argparse.Action) -> bool:
-    """`--multi` for --multirun, `-cjob` for -c job."""
-    return (len(head) > 3 and flag.startswith(head)) or any(
-        head == f"{flag}{choice}" for choice in action.choices or ()
-    )
+    """`--multi` for --multirun, `-cjob` for -c job; --experiment is the group, not --experimental-rerun cut short."""
+    short = len(head) > 3 and flag.startswith(head) and flag != "--experimental-rerun"
+    return short or any(head == f"{flag}{choice}" for choice in action.choices or ())
 
 
 def _without_dashes(command: str, argv: Sequence[str], place: int) -> str:
@@ -145,20 +144,17 @@ def _stands_alone(known: Known, given: Sequence[Given], place: int) -> str:
         return f"{text} = {value}: no blanks around the =: {_right(known, text, value)}"
     if before and before.value == "":  # key= value
         return f"{before.text} {text}: no blanks around the =: {_right(known, before.key, text)}"
-    key, colon, value = text.partition(":")
-    if colon and exactly(key, [*known.groups, *known.keys]):
-        return f"{text}: arguments are key=value: {_right(known, key, value)}"
+    for between in (":", " "):
+        key, _, value = text.partition(between)
+        if value and exactly(key, [*known.groups, *known.keys]):
+            return f"{text}: arguments are key=value: {_right(known, key, value.strip())}"
     if exactly(text, [*known.groups, *known.keys]):
         value = after[0].text if after and after[0].value is None else "..."
         shown = text if value == "..." else f"{text} {value}"
         return f"{shown}: arguments are key=value: {_right(known, text, value)}"
     alone = [one.text for one in given[place:] if one.value is None]
     right = [f"{group}={text}" for group in known.groups if text in known.choices(group)]
-    left = [key for key in known.missing() if key not in {one.key for one in given}]
-    if left and not right:
-        is_model = text.endswith(".ckpt") or os.path.isdir(f"{text}/checkpoints")  # noqa: PTH112 (of any text)
-        if len(alone) < len(left) and not is_model:
-            left.sort(key="ckpt".__eq__)
+    if alone and not right and (left := _left(known, {one.key for one in given}, alone)):
         pairs = zip(left, alone, strict=False)
         right.append(" ".join(shlex.quote(f"{key}={value}") for key, value in pairs))
     if before and before.value:
@@ -169,6 +165,19 @@ def _stands_alone(known: Known, given: Sequence[Given], place: int) -> str:
         elif known.takes_text(before.key):
             right.append(quoted_whole)
     return f"{text}: arguments are key=value{_or_help(known.command, right)}"
+
+
+def _left(known: Known, given: set[str], alone: Sequence[str]) -> list[str]:
+    """The keys that texts without keys may be meant for, in their order: first those that must be given."""
+    text = alone[0]
+    is_model = text.endswith(".ckpt") or os.path.isdir(f"{text}/checkpoints")  # noqa: PTH112 (of any text)
+    left = [key for key in known.missing() if key not in known.groups and (known.takes_text(key) or text.isdigit())]
+    if len(alone) < len(left) and not is_model:
+        left.sort(key="ckpt".__eq__)
+    left += "abcdefgh"
+    if os.path.exists(text):  # noqa: PTH110
+        left += ["ckpt_path"] if is_model else ["data_dir", "runs"]
+    return [key for key in left if key in known.keys and key not in given]
 
 
 def _or_help(command: str, right: Sequence[str]) -> str:

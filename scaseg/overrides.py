@@ -114,7 +114,8 @@ class Known:
         near = [name for name in names if name.startswith(f"{section}.") or name.endswith(f".{last}")]
         if not near and section in OPEN and has(self.config, section):
             return UserError(f"{key}: no such key; where its class takes it, +{key}{shown} adds it")
-        if not names and {"ckpt", "checkpoint"} & set(self.keys) and key.partition(".")[0] in TRAINS:
+        start, own = key.partition(".")[0], {name.partition(".")[0] for name in [*self.groups, *self.keys]}
+        if not names and {"ckpt", "checkpoint"} & own and start in TRAINS - own:
             return UserError(f"{key}: no key of scaseg.{self.command}, which takes it from the checkpoint")
         return UserError(unknown_key(key, names, self.command, shown))
 
@@ -153,7 +154,8 @@ class Known:
         config, added = self._holding(one.key), ""
         if not has(config, one.key):
             siblings = [key.removeprefix(f"{section}.") for key in self.keys if key.startswith(f"{section}.")]
-            if not (one.sign and section in OPEN) or difflib.get_close_matches(name, siblings, 1, 0.8):
+            opened = one.sign and section in OPEN and has(self.config, section)
+            if not opened or difflib.get_close_matches(name, siblings, 1, 0.8):
                 raise self.unknown(one.key, one.value)
             OmegaConf.update(config, one.key, None, force_add=True)
             added = "+"

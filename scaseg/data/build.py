@@ -1,5 +1,6 @@
 """From a dataset's configuration to its class, its labels and its images."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,11 @@ def labels_of(cfg: Mapping[str, Any], data_dir: str | None) -> LabelTable:
 def build_source(cfg: Mapping[str, Any], data_dir: str | None, split: str) -> Any:
     """The dataset's images and masks of one split; UserError where they are not there or not right."""
     options = {k: v for k, v in cfg.items() if k not in _NOT_OPTIONS and not k.startswith("_")}
+    kind = dataset_class(cfg)
     try:
-        return dataset_class(cfg)(data_dir=data_dir, split=split, **options)
+        return kind(data_dir=data_dir, split=split, **options)
     except TypeError as error:
-        raise UserError(f"dataset={cfg['name']}: {error}") from error
+        known = [key for key in inspect.signature(kind).parameters if key not in ("data_dir", "split")]
+        unknown = [key for key in options if key not in known]
+        wrong = f"no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}" if unknown else error
+        raise UserError(f"dataset={cfg['name']}: {wrong}") from error

@@ -24,6 +24,8 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
         if (found := folder / f"{which}.ckpt").is_file():
             log.info("%s=%s: %s", key, given, found)
             return found
+    if runs := sorted(path.glob(f"*/{CHECKPOINTS}/{which}.ckpt")):
+        raise UserError(f"{key}={given} holds runs and is none: name one, as {key}={runs[0].parent.parent}")
     if (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file():
         raise UserError(
             f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"

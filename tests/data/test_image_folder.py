@@ -115,5 +115,5 @@ def test_faults_are_found_before_training(tmp_path):
     with says("between 0 and 1"):
         ImageFolder(tmp_path, "train", val_share=1.5, **options)
     config = {"_target_": "scaseg.data.image_folder.ImageFolder", "name": "folder", "imags": "x"}
-    with says("dataset=folder", "imags"):
+    with says("dataset=folder: no option imags; it has images, masks, "):
         build_source(config, str(tmp_path), "train")
