@@ -159,10 +159,18 @@ class Known:
                 raise self.unknown(one.key, one.value)
             OmegaConf.update(config, one.key, None, force_add=True)
             added = "+"
+        if name == "name" and section in OPEN and one.value != OmegaConf.select(config, one.key):
+            self._check_label(one, section)
         try:
             return f"{added}{one.key}={spelled_value(config, one.key, one.value or '', self.multirun)}"
         except (ConfigKeyError, ConfigAttributeError) as error:  # of keys in braces
             raise self.unknown(str(error.full_key)) from error
+
+    def _check_label(self, one: Given, group: str) -> None:
+        """UserError where a name is only what a choice is called, as it is not of backbone=timm."""
+        if "${.name}" not in str(OmegaConf.to_container(self.config[group], resolve=False)):
+            chosen, choices = self.config.hydra.runtime.choices[group], ", ".join(self.choices(group))
+            raise UserError(f"{one.text}: only a label of {group}={chosen}; {group}=... chooses one of {choices}")
 
     def _composed(self, texts: Sequence[str]) -> DictConfig:
         with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from scaseg.evaluation.inference import scores
 from scaseg.evaluation.protocol import Protocol
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
-from scaseg.runs.folder import CHECKPOINTS
+from scaseg.runs.folder import CHECKPOINTS, checkpoint_of
 from scaseg.training.loading import load_checkpoint
 
 
@@ -85,8 +85,11 @@ def contenders(asked: Mapping[str, str], which: str, device: torch.device) -> li
 
 def _paths(letter: str, given: str, which: str) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(given))]  # noqa: PTH207  (absolute patterns too)
-    paths = [path / CHECKPOINTS / f"{which}.ckpt" if path.is_dir() else path for path in matches]
-    paths = [path for path in paths if path.is_file() and (path.suffix == ".ckpt" or len(matches) == 1)]
+    if len(matches) < 2:
+        return [checkpoint_of(matches[0] if matches else given, letter, which)]
+    runs = [path for path in matches if (path / CHECKPOINTS / f"{which}.ckpt").is_file()]
+    files = [path for path in matches if path.is_file() and path.suffix == ".ckpt"]
+    paths = [checkpoint_of(path, letter, which) for path in sorted([*runs, *files])]
     if not paths:
         raise UserError(
             f"{letter}={given}: no run there; give a run folder (with checkpoints/{which}.ckpt), a checkpoint, or a"

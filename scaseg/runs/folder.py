@@ -16,6 +16,10 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
     key: the option, for messages. Raises UserError where there is none.
     """
     path = Path(given).expanduser()
+    if is_saved(path):
+        raise UserError(
+            f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"
+        )
     if path.is_file():
         return path
     if not path.is_dir():
@@ -26,14 +30,16 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
             return found
     if runs := sorted(path.glob(f"*/{CHECKPOINTS}/{which}.ckpt")):
         raise UserError(f"{key}={given} holds runs and is none: name one, as {key}={runs[0].parent.parent}")
-    if (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file():
-        raise UserError(
-            f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"
-        )
     raise UserError(
         f"{key}={given}: neither a run's folder (it has no {CHECKPOINTS}/{which}.ckpt) nor one that"
         f" scaseg.save_pretrained wrote (it has no {SAVED_CONFIG})"
     )
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a path is a folder that `scaseg.save_pretrained` wrote, or the file of weights in one."""
+    folder = path.parent if path.name == SAVED_WEIGHTS else path
+    return (folder / SAVED_CONFIG).is_file() and (folder / SAVED_WEIGHTS).is_file()
 
 
 def weights_of(given: str | Path, key: str) -> Path:

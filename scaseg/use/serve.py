@@ -9,7 +9,7 @@ import torch
 
 import scaseg
 from scaseg.errors import UserError
-from scaseg.runs.folder import run_of
+from scaseg.runs.folder import CHECKPOINTS, run_of
 from scaseg.use.model import TrainedModel
 from scaseg.use.progress import stage
 from scaseg.use.run import chosen_device
@@ -60,5 +60,5 @@ def display_names(paths: Sequence[str]) -> list[str]:
 def _run(path: Path) -> str:
     path = path.resolve()
     if path.is_dir():
-        return path.name
+        return path.parent.name if path.name == CHECKPOINTS else path.name
     return path.stem if run_of(path) == path.parent else run_of(path).name

@@ -11,7 +11,7 @@ from torch import Tensor
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD
 from scaseg.named import check_named
-from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, checkpoint_of, run_of
+from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, checkpoint_of, is_saved, run_of
 from scaseg.use.checkpoint import load_checkpoint
 
 CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
@@ -38,6 +38,8 @@ def read_stored(path: Path) -> Stored:
 
     Raises UserError.
     """
+    if path.name == WEIGHTS and is_saved(path):
+        path = path.parent
     if (path / CONFIG).is_file():
         return _read_folder(path)
     return _read_checkpoint(checkpoint_of(path, "ckpt"))

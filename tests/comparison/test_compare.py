@@ -106,7 +106,8 @@ def test_figures_pairs_and_pictures(runs: dict[str, Path], compare: Any, tmp_pat
 def test_a_model_does_not_differ_from_itself(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:
     folder = runs["scaseg"]
     best = folder / "checkpoints" / "best.ckpt"
-    status, _, _ = compare(f"a={folder}", f"b={best}", f"c={folder}", "output=same", "images=[val_00003]", "split=val")
+    c = f"c={folder}/checkpoints"
+    status, _, _ = compare(f"a={folder}", f"b={best}", c, "output=same", "images=[val_00003]", "split=val")
     assert status == 0
     result = json.loads((tmp_path / "same/comparison.json").read_text())
     for entry in (*result["measures"].values(), *result["per_class_iou"].values()):
@@ -122,7 +123,9 @@ def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tm
     both = f"{one.parent}/*"
     for arguments, message in (
         ([f"a={one}"], "error: give at least two runs: a=RUN b=RUN"),
-        ([f"a={one}", "b=nowhere"], "error: b=nowhere: no run there"),
+        ([f"a={one}", "b=nowhere"], "error: b=nowhere: no such file or folder"),
+        ([f"a={one}", "b=*nowhere*"], "error: b=*nowhere*: no such file or folder"),
+        ([f"a={one}", f"b={one.parent}"], f"error: b={one.parent} holds runs and is none: name one, as b={one.parent}"),
         ([f"a={one}", f"b={both}"], "names runs that differ in more than their seed"),
         ([f"a={one}", f"b={other}", "images=[none]"], "error: images=none: not in the split val, whose first is"),
         ([f"a={one}", f"b={other}", "level=95"], "error: level=95.0: between 0 and 1"),

@@ -18,6 +18,7 @@ from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import MEAN
+from scaseg.runs.folder import checkpoint_of
 from tests.use.conftest import write_checkpoint
 
 Picture = np.ndarray[Any, Any]
@@ -180,6 +181,14 @@ def test_refuses_what_is_no_model(tmp_path: Path, checkpoint: Path) -> None:
         scaseg.load(tmp_path)
     folder = scaseg.save_pretrained(checkpoint, tmp_path / "model")
     weights = folder / "model.safetensors"
+    assert scaseg.load(weights).classes == scaseg.load(folder).classes  # the file in it stands for the folder
+    for path in (folder, weights):
+        with pytest.raises(UserError, match="save_pretrained: ckpt takes a run's folder or a"):
+            checkpoint_of(path, "ckpt")
+    (tmp_path / "sweep/one/checkpoints").mkdir(parents=True)
+    (tmp_path / "sweep/one/checkpoints/last.ckpt").touch()
+    with pytest.raises(UserError, match="sweep holds runs and is none: name one, as ckpt=/"):
+        scaseg.load(tmp_path / "sweep")
     content = weights.read_bytes()
     weights.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="not a folder that can be read"):
