@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from scaseg.report.html_parts import breakable, data_table, document, unbroken
+from scaseg.report.html_parts import breakable, data_table, document
 
 NOTHING = "–"
 
@@ -99,7 +99,8 @@ def _table(result: Mapping[str, Any], kind: str) -> str:
     return data_table(
         [(first, ""), *((heading, "number") for heading in others)],
         [
-            [(escape(name), ""), *((unbroken(cell), 'class="number"') for cell in cells)]
+            # an interval may break, so that with two models the difference is in sight on a phone
+            [(escape(name), ""), *((escape(cell), 'class="number"') for cell in cells)]
             for name, *cells in rows(result, kind)
         ],
     )
