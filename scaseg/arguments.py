@@ -36,7 +36,8 @@ def checked(command: str, argv: Sequence[str]) -> list[str]:
             action.version = f"scaseg {scaseg.__version__}, {action.version}"
     if (place := _dashed(parser, argv)) is not None:
         raise UserError(_without_dashes(command, argv, place))
-    flags = parser.parse_args(list(argv))
+    argv = _together(parser, argv)
+    flags = parser.parse_args(argv)
     if flags.shell_completion or flags.experimental_rerun or flags.hydra_help:
         return list(argv)
     _check_flags(flags)
@@ -58,6 +59,16 @@ def checked(command: str, argv: Sequence[str]) -> list[str]:
         if flags.cfg and flags.package not in (None, "_global_"):
             _check_part(known, flags.package)
     return [text for text in (spelled.get(text, text) for text in argv) if text]
+
+
+def _together(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
+    """`a=1 b=2 -m` of `a=1 -m b=2`, whose b=2 argparse would not take."""
+    flags, apart = parser.parse_known_args(list(argv))
+    if not apart or not flags.overrides:
+        return list(argv)
+    before = [text for text in argv if text not in apart]
+    place = before.index(flags.overrides[-1]) + 1
+    return [*before[:place], *apart, *before[place:]]
 
 
 def _check_part(known: Known, key: str) -> None:

@@ -64,6 +64,9 @@ def _reported(config_name: str) -> Iterator[None]:
         # the command line was checked: so it is of a job of a sweep
         print(f"error: {explained(error, (), config_name)}", file=sys.stderr)
         sys.exit(UserError.exit_status)
+    except KeyboardInterrupt:  # where nothing is left to be said, as training has it of its steps
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         if not _unread(sys.stdout.fileno()):
             raise

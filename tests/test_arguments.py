@@ -242,6 +242,8 @@ def test_lists_of_texts_are_read_as_typed() -> None:
     [
         ("training.lr=1e-3 seed=3", "training.lr=1e-3 seed=3"),
         ("+experiment=camvid_cpu", "experiment=camvid_cpu"),
+        ("training.lr=1 -m seed=0,1 fresh=true", "training.lr=1 seed=0,1 fresh=true -m"),
+        ("training.lr=1 --cfg job seed=1", "training.lr=1 seed=1 --cfg job"),
         ("+training.lr=1e-3 ++seed=3", "training.lr=1e-3 seed=3"),
         ("experiment=null debug=null", ""),
         ("+backbone.eps=1e-5", "+backbone.eps=1e-5"),
@@ -388,7 +390,7 @@ def test_what_hydra_says_of_a_missing_launcher_is_the_package_to_install() -> No
 def test_a_disk_that_refuses_is_named_and_a_fault_of_ours_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(error: Exception) -> Any:
+    def failing(error: BaseException) -> Any:
         @command("report")
         def main(cfg: DictConfig) -> None:
             raise error
@@ -402,6 +404,9 @@ def test_a_disk_that_refuses_is_named_and_a_fault_of_ours_is_not_hidden(
     for error in (FileNotFoundError(errno.ENOENT, "No such file", "/x/y"), OSError("a decoder's"), KeyError("k")):
         with pytest.raises(type(error)):
             failing(error)()
+    with pytest.raises(SystemExit, match="130"):
+        failing(KeyboardInterrupt())()
+    assert capsys.readouterr().err.endswith("stopped by Ctrl-C\n")
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
