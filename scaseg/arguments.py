@@ -20,6 +20,7 @@ from scaseg.config import CONF_DIR
 from scaseg.config_errors import exactly
 from scaseg.errors import UserError
 from scaseg.overrides import Given, Known, has
+from scaseg.renamed import renamed
 
 ONE_OF = ("run", "multirun", "cfg", "info")
 
@@ -29,6 +30,7 @@ def checked(command: str, argv: Sequence[str]) -> list[str]:
 
     --help and --version are answered here, and the program ends: Hydra's help lists groups of other commands.
     """
+    argv = renamed(command, argv)
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     for action in parser._actions:
@@ -36,7 +38,8 @@ def checked(command: str, argv: Sequence[str]) -> list[str]:
             action.version = f"scaseg {scaseg.__version__}, {action.version}"
     if (place := _dashed(parser, argv)) is not None:
         raise UserError(_without_dashes(command, argv, place))
-    flags = parser.parse_args(list(argv))
+    argv = _together(parser, argv)
+    flags = parser.parse_args(argv)
     if flags.shell_completion or flags.experimental_rerun or flags.hydra_help:
         return list(argv)
     _check_flags(flags)
@@ -58,6 +61,16 @@ def checked(command: str, argv: Sequence[str]) -> list[str]:
         if flags.cfg and flags.package not in (None, "_global_"):
             _check_part(known, flags.package)
     return [text for text in (spelled.get(text, text) for text in argv) if text]
+
+
+def _together(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
+    """`a=1 b=2 -m` of `a=1 -m b=2`, whose b=2 argparse would not take."""
+    flags, apart = parser.parse_known_args(list(argv))
+    if not apart or not flags.overrides:
+        return list(argv)
+    before = [text for text in argv if text not in apart]
+    place = before.index(flags.overrides[-1]) + 1
+    return [*before[:place], *apart, *before[place:]]
 
 
 def _check_part(known: Known, key: str) -> None:
@@ -114,10 +127,9 @@ def _dashed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int | None:
 
 
 def _stands_for(head: str, flag: str, action: argparse.Action) -> bool:
-    """`--multi` for --multirun, `-cjob` for -c job."""
-    return (len(head) > 3 and flag.startswith(head)) or any(
-        head == f"{flag}{choice}" for choice in action.choices or ()
-    )
+    """`--multi` for --multirun, `-cjob` for -c job; --experiment is the group, not --experimental-rerun cut short."""
+    short = len(head) > 3 and flag.startswith(head) and flag != "--experimental-rerun"
+    return short or any(head == f"{flag}{choice}" for choice in action.choices or ())
 
 
 def _without_dashes(command: str, argv: Sequence[str], place: int) -> str:
@@ -145,21 +157,17 @@ def _stands_alone(known: Known, given: Sequence[Given], place: int) -> str:
         return f"{text} = {value}: no blanks around the =: {_right(known, text, value)}"
     if before and before.value == "":  # key= value
         return f"{before.text} {text}: no blanks around the =: {_right(known, before.key, text)}"
-    key, colon, value = text.partition(":")
-    if colon and exactly(key, [*known.groups, *known.keys]):
-        return f"{text}: arguments are key=value: {_right(known, key, value)}"
+    for between in (":", " "):
+        key, _, value = text.partition(between)
+        if value and exactly(key, [*known.groups, *known.keys]):
+            return f"{text}: arguments are key=value: {_right(known, key, value.strip())}"
     if exactly(text, [*known.groups, *known.keys]):
         value = after[0].text if after and after[0].value is None else "..."
         shown = text if value == "..." else f"{text} {value}"
         return f"{shown}: arguments are key=value: {_right(known, text, value)}"
     alone = [one.text for one in given[place:] if one.value is None]
     right = [f"{group}={text}" for group in known.groups if text in known.choices(group)]
-    left = [key for key in known.missing() if key not in {one.key for one in given}]
-    if left and not right:
-        is_model = text.endswith(".ckpt") or os.path.isdir(f"{text}/checkpoints")  # noqa: PTH112 (of any text)
-        if len(alone) < len(left) and not is_model:
-            left.sort(key="ckpt".__eq__)
-        pairs = zip(left, alone, strict=False)
+    if alone and not right and (pairs := _meant(known, {one.key for one in given}, alone)):
         right.append(" ".join(shlex.quote(f"{key}={value}") for key, value in pairs))
     if before and before.value:
         whole = f"{before.value} {' '.join(alone)}"
@@ -169,6 +177,22 @@ def _stands_alone(known: Known, given: Sequence[Given], place: int) -> str:
         elif known.takes_text(before.key):
             right.append(quoted_whole)
     return f"{text}: arguments are key=value{_or_help(known.command, right)}"
+
+
+def _meant(known: Known, given: set[str], alone: Sequence[str]) -> list[tuple[str, str]]:
+    """The keys and values that texts without keys may be: first of those keys that must be given."""
+    text = alone[0]
+    is_model = text.endswith(".ckpt") or os.path.isdir(f"{text}/checkpoints")  # noqa: PTH112 (of any text)
+    missing = [key for key in known.missing() if key not in known.groups and key not in given]
+    left = [key for key in missing if known.takes_text(key) or text.isdigit()]
+    if "ckpt" in missing and not known.takes_text("ckpt"):  # a list of models takes all that is left
+        first = [(key, text) for key in missing if key != "ckpt" and text.isdigit()]
+        return [*first, ("ckpt", f"[{','.join(alone[len(first) :]) or '...'}]")]
+    if len(alone) < len(left) and not is_model:
+        left.sort(key="ckpt".__eq__)
+    if os.path.exists(text):  # noqa: PTH110
+        left += ["ckpt_path"] if is_model else ["data_dir", "runs"]
+    return list(zip((key for key in left if key in known.keys and key not in given), alone, strict=False))
 
 
 def _or_help(command: str, right: Sequence[str]) -> str:

@@ -4,14 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
-
 from scaseg.commands import command
-from scaseg.config import plain
+from scaseg.config import DataConfig
 from scaseg.files import check_writable, output_file
 from scaseg.progress import counting, stage
-from scaseg.schema import DataConfig
 
 if TYPE_CHECKING:
     from scaseg.data.draw import Picture
@@ -28,11 +24,8 @@ class BrowseConfig(DataConfig):
     output: str = "browse"
 
 
-ConfigStore.instance().store(name="browse_schema", node=BrowseConfig)
-
-
-@command("browse")
-def main(cfg: DictConfig) -> None:
+@command("browse", BrowseConfig)
+def main(cfg: BrowseConfig) -> None:
     """Write OUTPUT/DATASET_SPLIT_samples.png and .../DATASET_SPLIT_classes.png; those of that name are replaced."""
     from scaseg.errors import UserError
 
@@ -40,22 +33,20 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"samples={cfg.samples}, histogram_images={cfg.histogram_images}: at least 1 each")
     from scaseg.data.build import build_source
 
-    split = cfg.split or cfg.dataset.train_split
-    source = build_source(plain(cfg.dataset), cfg.data_dir, split)
+    split = cfg.split or cfg.part.train_split
+    source = build_source(cfg.part, cfg.data_dir, split)
     from scaseg.data import browse
     from scaseg.data.datasets import TrainSamples
 
-    folder, name = Path(cfg.output), f"{cfg.dataset.name}_{split}"
+    folder, name = Path(cfg.output), f"{cfg.part.name}_{split}"
     check_writable("output", folder)
     with stage("drawing samples"):
-        sheet = browse.contact_sheet(TrainSamples(source, plain(cfg.augment), cfg.seed), cfg.samples)
+        sheet = browse.contact_sheet(TrainSamples(source, cfg.augment, cfg.seed), cfg.samples)
     _write(folder / f"{name}_samples.png", sheet)
     if source.labelled:
         pixels = browse.pixels_of(source, cfg.histogram_images, counting("counting pixels"))
         counted = min(len(source), cfg.histogram_images or len(source))
-        title = (
-            f"{cfg.dataset.name} {split}: share of the labelled pixels, {counted} of {len(source)} images, log scale"
-        )
+        title = f"{cfg.part.name} {split}: share of the labelled pixels, {counted} of {len(source)} images, log scale"
         _write(folder / f"{name}_classes.png", browse.histogram(pixels, source.labels, title))
 
 

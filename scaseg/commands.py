@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import hydra
 from hydra.errors import HydraException
@@ -17,33 +17,35 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.arguments import checked
-from scaseg.config import CONF_DIR
+from scaseg.config import CONF_DIR, register, typed
 from scaseg.config_errors import explained
 from scaseg.errors import UserError
 from scaseg.named import allowing, targets
 
+Kind = TypeVar("Kind")
 # what a user can put right and no command has a better word for; the rest are errors of ours
 OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP)
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
-    """Turn a function of a configuration into the `main` of `python -m scaseg.<config_name>`."""
+def command(name: str, kind: type[Kind]) -> Callable[[Callable[[Kind], None]], Callable[[], None]]:
+    """Turn a function of a typed configuration into the `main` of `python -m scaseg.<name>`, whose keys `kind` has."""
+    register(name, kind)
 
-    def decorate(function: Callable[[DictConfig], None]) -> Callable[[], None]:
+    def decorate(function: Callable[[Kind], None]) -> Callable[[], None]:
         @wraps(function)
         def reporting(cfg: DictConfig) -> None:
             logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
-            with _reported(config_name):
-                typed = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=False))
-                with allowing((*targets(typed), *typed.get("allow", ()))):  # what the user has named
-                    function(cfg)
+            with _reported(name):
+                given: Any = OmegaConf.to_container(cfg, resolve=False)
+                with allowing((*targets(given), *given.get("allow", ()))):  # what the user has named
+                    function(typed(cfg, kind))
 
-        application = hydra.main(CONF_DIR, config_name, version_base="1.3")(reporting)
+        application = hydra.main(CONF_DIR, name, version_base="1.3")(reporting)
 
         @wraps(function)
         def main() -> None:
-            with _reported(config_name), _raising():
-                sys.argv[1:] = checked(config_name, sys.argv[1:])
+            with _reported(name), _raising():
+                sys.argv[1:] = checked(name, sys.argv[1:])
                 application()
 
         return main
@@ -64,6 +66,9 @@ def _reported(config_name: str) -> Iterator[None]:
         # the command line was checked: so it is of a job of a sweep
         print(f"error: {explained(error, (), config_name)}", file=sys.stderr)
         sys.exit(UserError.exit_status)
+    except KeyboardInterrupt:  # where nothing is left to be said, as training has it of its steps
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         if not _unread(sys.stdout.fileno()):
             raise

@@ -24,7 +24,7 @@ ELSEWHERE = {
     "fp16": ("training.precision",),
     "amp": ("training.precision",),
     "gpus": ("hardware.devices",),
-    "gpu": ("hardware.devices", "device"),
+    "gpu": ("hardware.devices", "hardware.accelerator"),
     "device": ("hardware.accelerator",),
     "workers": ("hardware.num_workers",),
     "resume": ("ckpt_path",),

@@ -3,11 +3,9 @@
 import sys
 from dataclasses import dataclass
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig
-
 from scaseg.commands import command
 from scaseg.errors import UserError
+from scaseg.typed import REQUIRED
 
 NO_ACCOUNT = (
     "saving needs a W&B account: `wandb login` or WANDB_API_KEY. Without one, the same view is"
@@ -19,18 +17,15 @@ NO_ACCOUNT = (
 class DashboardConfig:
     """The command's keys."""
 
-    runs: str = MISSING  # a folder of the sweep's run folders, or a glob
+    runs: str = REQUIRED  # a folder of the sweep's run folders, or a glob
     entity: str | None = None  # user or team; null: of the runs
     project: str | None = None  # null: of the runs
     group: str | None = None  # null: the sweep that the runs belong to
     save: bool = True  # false: build alone, which needs neither account nor network
 
 
-ConfigStore.instance().store(name="dashboard_schema", node=DashboardConfig)
-
-
-@command("dashboard")
-def main(cfg: DictConfig) -> None:
+@command("dashboard", DashboardConfig)
+def main(cfg: DashboardConfig) -> None:
     """Build both from what the run folders say, and save them."""
     from scaseg.report.dashboard import describe, report, save, workspace
     from scaseg.report.runs import collect

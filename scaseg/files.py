@@ -46,6 +46,25 @@ def replacing(path: Path, durable: bool = True, size: int = 0) -> Iterator[Path]
 
 
 @contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder`, which must be new or empty, to write files into; it becomes `folder` where all is well.
+
+    Raises UserError where `folder` holds something, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists already and is not an empty folder; name another")
+    beside = folder.with_name(folder.name + ".part")
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        yield beside
+        beside.replace(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
 def output_file(option: str, path: Path) -> Iterator[Path]:
     """As `replacing`, for a file of the user's choice: its folder is made, and UserError names the option and why not.
 

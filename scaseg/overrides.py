@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from scaseg.config import CONF_DIR
+from scaseg.config import CONF_DIR, TrainConfig
 from scaseg.config_errors import (
     ERRORS,
     exactly,
@@ -28,7 +28,6 @@ from scaseg.config_errors import (
 )
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
-from scaseg.schema import TrainConfig
 from scaseg.values import elements, parsed, quoted_list, spelled_value, takes_text
 
 TRAINS = frozenset(TrainConfig.__dataclass_fields__)
@@ -114,7 +113,8 @@ class Known:
         near = [name for name in names if name.startswith(f"{section}.") or name.endswith(f".{last}")]
         if not near and section in OPEN and has(self.config, section):
             return UserError(f"{key}: no such key; where its class takes it, +{key}{shown} adds it")
-        if not names and {"ckpt", "checkpoint"} & set(self.keys) and key.partition(".")[0] in TRAINS:
+        start, own = key.partition(".")[0], {name.partition(".")[0] for name in [*self.groups, *self.keys]}
+        if not names and {"ckpt", "checkpoint"} & own and start in TRAINS - own:
             return UserError(f"{key}: no key of scaseg.{self.command}, which takes it from the checkpoint")
         return UserError(unknown_key(key, names, self.command, shown))
 
@@ -153,14 +153,23 @@ class Known:
         config, added = self._holding(one.key), ""
         if not has(config, one.key):
             siblings = [key.removeprefix(f"{section}.") for key in self.keys if key.startswith(f"{section}.")]
-            if not (one.sign and section in OPEN) or difflib.get_close_matches(name, siblings, 1, 0.8):
+            opened = one.sign and section in OPEN and has(self.config, section)
+            if not opened or difflib.get_close_matches(name, siblings, 1, 0.8):
                 raise self.unknown(one.key, one.value)
             OmegaConf.update(config, one.key, None, force_add=True)
             added = "+"
+        if name == "name" and section in OPEN and one.value != OmegaConf.select(config, one.key):
+            self._check_label(one, section)
         try:
             return f"{added}{one.key}={spelled_value(config, one.key, one.value or '', self.multirun)}"
         except (ConfigKeyError, ConfigAttributeError) as error:  # of keys in braces
             raise self.unknown(str(error.full_key)) from error
+
+    def _check_label(self, one: Given, group: str) -> None:
+        """UserError where a name is only what a choice is called, as it is not of backbone=timm."""
+        if "${.name}" not in str(OmegaConf.to_container(self.config[group], resolve=False)):
+            chosen, choices = self.config.hydra.runtime.choices[group], ", ".join(self.choices(group))
+            raise UserError(f"{one.text}: only a label of {group}={chosen}; {group}=... chooses one of {choices}")
 
     def _composed(self, texts: Sequence[str]) -> DictConfig:
         with warnings.catch_warnings():

@@ -4,16 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
-
+from scaseg.aligned import aligned
 from scaseg.commands import command
-from scaseg.config import plain
+from scaseg.config import DataConfig
 from scaseg.files import write_json
 from scaseg.progress import counting
-from scaseg.schema import DataConfig
+from scaseg.typed import Json
 
 if TYPE_CHECKING:
     from scaseg.data.verify import Verified
@@ -28,18 +26,15 @@ class PrepareConfig(DataConfig):
     workers: int | None = None  # processes; null: one a core
 
 
-ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
-
-
-def prepare(cfg: DictConfig) -> dict[str, Any]:
+def prepare(cfg: PrepareConfig) -> Json:
     """Unpack, verify, print; the figures also go into `scaseg_prepared.json` in the dataset's folder."""
     from scaseg.data.build import dataset_class, labels_of
     from scaseg.data.prepare import unpack_all, verify_all
     from scaseg.errors import UserError
 
-    dataset = plain(cfg.dataset)
+    dataset = cfg.part
     kind = dataset_class(dataset)
-    folder = Path(cfg.data_dir or Path("data", getattr(kind, "folder", dataset["name"])))
+    folder = Path(cfg.data_dir or Path("data", getattr(kind, "folder", dataset.name)))
     if cfg.archives is not None:
         for line in unpack_all(dataset, Path(cfg.archives), folder, counting):
             print(line)
@@ -73,26 +68,24 @@ def prepare(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:
-    lines = [f"{'split':<10} {'pairs':>7} {'official':>8}  {'sizes (height x width)':<26} ignored"]
+    splits = [["split", "pairs", "official", "sizes (height x width)", "ignored"]]
     for part in found:
+        counts = [part.split, str(part.pairs), str(official.get(part.split, "-"))]
         if not part.opened:
-            lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  of the splits above")
+            splits.append([*counts, "of the splits above"])
             continue
         sizes = " .. ".join(dict.fromkeys(f"{h}x{w}" for h, w in (part.smallest, part.largest)))
         ignored = 100 * part.pixels[-1] / max(1, part.pixels.sum())
-        share = f"{ignored:6.2f} %" if part.labelled else "no masks"
-        lines.append(f"{part.split:<10} {part.pairs:>7} {official.get(part.split, '-'):>8}  {sizes:<26} {share}")
+        splits.append([*counts, sizes, f"{ignored:.2f} %" if part.labelled else "no masks"])
     labelled = [part for part in found if part.labelled and part.opened]
-    width = max(map(len, names))
-    lines += ["", f"{'percent of pixels':<{max(width, 17)}} " + " ".join(f"{part.split:>10}" for part in labelled)]
+    shares = [["percent of pixels", *(part.split for part in labelled)]]
     for i, name in enumerate(names):
-        shares = " ".join(f"{part.shares[i]:>10.3f}" if part.pixels[i] else f"{'-':>10}" for part in labelled)
-        lines.append(f"{name:<{max(width, 17)}} {shares}")
-    return "\n".join(lines)
+        shares.append([name, *(f"{part.shares[i]:.3f}" if part.pixels[i] else "-" for part in labelled)])
+    return f"{aligned(splits)}\n\n{aligned(shares)}"
 
 
-@command("prepare")
-def main(cfg: DictConfig) -> None:
+@command("prepare", PrepareConfig)
+def main(cfg: PrepareConfig) -> None:
     """Parse and call prepare."""
     prepare(cfg)
 

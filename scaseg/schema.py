@@ -1,12 +1,29 @@
-"""What the commands take, every key with its type and default; Hydra checks values against it."""
+"""What configures a run, every key with its type, unit and default; values are checked where they are made."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from math import inf
 
-from omegaconf import MISSING
+from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Protocol, check_box
+from scaseg.parts import Parts
+from scaseg.typed import (
+    REQUIRED,
+    Checked,
+    Json,
+    Plain,
+    Yaml,
+    from_plain,
+    number,
+    one_of,
+    to_plain,
+)
 
-from scaseg.evaluation.protocol import Protocol
+DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
+NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
 
 class Decay(Enum):
@@ -31,128 +48,235 @@ class Which(Enum):
 
 
 @dataclass
-class Augment:
+class Augment(Checked):
     """Training augmentation; sizes are (height, width), boxes (long side, short side), all in pixels."""
 
+    section = "augment"
     resize_box: list[int] | None = None  # null: the image's own size
     scale: list[float] = field(default_factory=lambda: [0.5, 2.0])
     crop_size: list[int] = field(default_factory=lambda: [512, 512])
-    cat_max_ratio: float = 0.75
-    flip: float = 0.5
+    cat_max_ratio: float = number(0.75, 0.01, 1)
+    flip: float = number(0.5, 0, 1)
     photometric: bool = True
-    hue: float = 18.0  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
+    hue: float = number(18.0, 0, 180)  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
+
+    def check(self) -> None:
+        if len(self.crop_size) != 2 or min(self.crop_size) < 32:
+            raise UserError(f"augment.crop_size={self.crop_size}: (height, width), each at least 32")
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < inf:
+            raise UserError(f"augment.scale={self.scale}: two factors, the smaller first")
+        check_box("augment.resize_box", self.resize_box)
 
 
 @dataclass
-class Loss:
-    """Terms of the loss: see scaseg.losses.segmentation."""
+class Loss(Checked):
+    """Terms of the loss: see scaseg.losses."""
 
+    section = "training.loss"
     ohem: bool = False  # cross-entropy over the hard pixels alone
-    ohem_threshold: float = 0.7
-    ohem_min_kept: int = 100_000  # pixels an image
-    dice: float = 0.0  # weight of a Dice term
+    ohem_threshold: float = number(0.7, 0, 1)
+    ohem_min_kept: int = number(100_000, 1)  # pixels an image
+    dice: float = number(0.0, 0)  # weight of a Dice term
     class_weights: list[float] | None = None  # one a class, at least 0
     average: Average = Average.labelled
 
+    def check(self) -> None:
+        weights = self.class_weights
+        if weights is not None and (not all(0 <= weight < inf for weight in weights) or not any(weights)):
+            raise UserError(
+                f"training.loss.class_weights={weights}: one number a class, at least 0 and not all 0; 0 leaves a"
+                " class out"
+            )
+
 
 @dataclass
-class Training:
+class Training(Checked):
     """The recipe; steps are optimiser steps, batch_size is the total over all devices and accumulation."""
 
-    max_steps: int = 160_000  # 0: published weights (decoder.weights) are evaluated and become a run, untrained
-    batch_size: int = 16
+    section = "training"
+    max_steps: int = number(160_000, 0)  # 0: published weights (decoder.weights) become a run, untrained
+    batch_size: int = number(16, 1)
     batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
-    lr: float = 6e-5
-    decoder_lr_mult: float = 10.0
-    weight_decay: float = 0.01
+    lr: float = number(6e-5, 0)
+    decoder_lr_mult: float = number(10.0, 0)
+    weight_decay: float = number(0.01, 0)
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     decay: Decay = Decay.published
-    warmup_steps: int = 1500
-    warmup_ratio: float = 1e-6
-    poly_power: float = 1.0
-    grad_clip: float | None = None
+    warmup_steps: int = number(1500, 0)
+    warmup_ratio: float = number(1e-6, 0, 1)
+    poly_power: float = number(1.0, 0)
+    grad_clip: float | None = number(None, 1e-12)
     ema_decay: float | None = None  # of an average of the weights; null: none
     ema_warmup: bool = True  # it begins with less decay: see scaseg.training.average
-    precision: str = "32-true"
+    precision: str = one_of(  # Lightning's, without its short forms, of which 16 could be two
+        "32-true",
+        *("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"),
+        *("transformer-engine", "transformer-engine-float16"),
+    )
     compile: bool = False
     deterministic: bool = False
     sync_batchnorm: bool = True
     loss: Loss = field(default_factory=Loss)
-    val_every: int = 4000
-    checkpoint_every: int = 1000
-    log_every: int = 50
+    val_every: int = number(4000, 1)
+    checkpoint_every: int = number(1000, 1)
+    log_every: int = number(50, 1)
+
+    def check(self) -> None:
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise UserError(f"training.ema_decay={self.ema_decay}: from 0 to below 1, or null for none")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"training.betas={self.betas}: two numbers, each from 0 to below 1")
+
+    @property
+    def validated_every(self) -> int:
+        """Steps between two validations; the last step ends in one."""
+        return max(1, min(self.val_every, self.max_steps))
+
+    def accumulation(self, world_size: int) -> tuple[int, int]:
+        """(Batch size a device, parts of a step) of so many devices; UserError where the total does not divide."""
+        total, per_device = self.batch_size, self.batch_size_per_device
+        if per_device is None:
+            if total % world_size:
+                raise UserError(
+                    f"training.batch_size={total} is the total and does not divide among {world_size} devices"
+                    f" (hardware.devices x num_nodes): make it a multiple of {world_size}"
+                )
+            return total // world_size, 1
+        if per_device < 1 or total % (per_device * world_size):
+            raise UserError(
+                f"training.batch_size={total} is the total and must be a multiple of"
+                f" training.batch_size_per_device={per_device} x {world_size} devices = {per_device * world_size}"
+            )
+        return per_device, total // (per_device * world_size)
 
 
 @dataclass
-class Hardware:
+class Hardware(Checked):
     """Where a run runs; not part of its identity."""
 
-    accelerator: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
-    num_workers: int | None = None  # loader processes a device; null: by the machine
-    threads: int | None = None  # torch's CPU threads; null: torch's choice
-    eval_batch_size: int | None = 1  # images of one size evaluated at once; changes no figure
-    window_batch_size: int = 4  # windows of an image evaluated at once; changes no figure
+    section = "hardware"
+    accelerator: str = one_of("auto", "auto", "cpu", "gpu", "cuda", "mps", "tpu")
+    devices: int = number(1, 1)
+    num_nodes: int = number(1, 1)
+    num_workers: int | None = number(None, 0)  # loader processes a device; null: by the machine
+    threads: int | None = number(None, 1)  # torch's CPU threads; null: torch's choice
+    eval_batch_size: int | None = number(1, 1)  # images of one size evaluated at once; changes no figure
+    window_batch_size: int = number(4, 1)  # windows of an image evaluated at once; changes no figure
     cache: str | None = None  # decoded files: `ram`, or a folder on disk; changes no sample
+
+    @property
+    def world_size(self) -> int:
+        """Processes of a run."""
+        return self.devices * self.num_nodes
 
 
 @dataclass
-class Logger:
+class Device(Checked):
+    """Where a command that uses a trained model runs it: the same keys as a run's."""
+
+    section = "hardware"
+    accelerator: str = "auto"  # cpu, cuda, cuda:1, gpu, mps; auto: a GPU where there is one
+    threads: int | None = number(None, 1)  # torch's CPU threads; null: torch's choice
+
+    def check(self) -> None:
+        name, colon, number = self.accelerator.partition(":")
+        if name not in DEVICES or (colon and not number.isdecimal()):
+            raise UserError(f"hardware.accelerator={self.accelerator}: choose one of {', '.join(DEVICES)}, or cuda:1")
+
+
+@dataclass
+class Logger(Checked):
     """Where metrics go besides metrics.csv: `csv` is nowhere else, `wandb` Weights & Biases."""
 
-    name: str = "csv"
+    section = "logger"
+    name: str = one_of("csv", "csv", "wandb")
     project: str = "scaseg"
     entity: str | None = None
-    mode: str = "auto"  # auto: online with an account, else offline; never a prompt
+    mode: str = one_of("auto", "auto", "online", "offline")  # auto: online with an account, else offline; no prompt
     group: str | None = None
     tags: list[str] = field(default_factory=list)
 
 
 @dataclass
-class DataConfig:
-    """A dataset's YAML and where its files are: what commands about data alone take."""
+class Settings(Checked):
+    """All of a run that is not the choice of a class."""
 
-    dataset: dict[str, Any] = MISSING
-    augment: Augment = field(default_factory=Augment)
-    protocol: Protocol = field(default_factory=Protocol)
-    training: Training = field(default_factory=Training)
-    hardware: Hardware = field(default_factory=Hardware)
-    data_dir: str | None = None
-
-
-@dataclass
-class TrainConfig:
-    """What python -m scaseg.train takes."""
-
-    backbone: dict[str, Any] = MISSING
-    decoder: dict[str, Any] = MISSING
-    lpm: str = MISSING
-    dataset: dict[str, Any] = MISSING
     augment: Augment = field(default_factory=Augment)
     protocol: Protocol = field(default_factory=Protocol)
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     logger: Logger = field(default_factory=Logger)
-    seed: int = 0
+    seed: int = number(0, 0, 2**32 - 1)
     data_dir: str | None = None
     output_dir: str = "runs"
     ckpt_path: str | None = "auto"
     fresh: bool = False
-    retry: str = "none"  # failed: a sweep starts its failed jobs again too
-    pictures: int = 6
+    retry: str = one_of("none", "none", "failed")  # failed: a sweep starts its failed jobs again too
+    pictures: int = number(6, 0)
+
+
+@dataclass(kw_only=True)
+class Run(Settings, Parts):
+    """All that configures a run. fingerprints: of its data and weights, by what they are of (scaseg.runs.asked)."""
+
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def identity(self) -> Json:
+        """What determines the result, as plain values: of files their fingerprints count, not where they lie."""
+        plain = {key: value for key, value in to_plain(self).items() if key not in NOT_IDENTITY}
+        for key, digest in self.fingerprints.items():
+            part, _, option = key.partition(".")
+            if option:
+                plain[part] = {**plain[part], option: digest}
+        return plain
+
+    @property
+    def name(self) -> str:
+        """Of the run's folder: dataset, backbone, decoder, seed and a hash of the identity."""
+        digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
+        names = [self.dataset.name, self.backbone.name, self.decoder.name, self.decoder.text("attn")]
+        return "-".join([*(name.replace("/", "_") for name in names if name), f"s{self.seed}", digest])
+
+
+def read_config(plain: Plain) -> Run:
+    """A run's configuration as some version wrote it; what earlier ones did not know is as it was for them.
+
+    Raises UserError where it is none.
+    """
+    if lacking := [part for part in ("backbone", "decoder", "dataset") if not isinstance(plain.get(part), Mapping)]:
+        raise UserError(f"no configuration of a run: it has no {', '.join(lacking)}")
+    training = plain.get("training", {})
+    if training.get("ema_decay") is not None and "ema_warmup" not in training:
+        plain = {**plain, "training": {**training, "ema_warmup": False}}
+    return from_plain(Run, plain)
 
 
 @dataclass
-class EvaluateConfig:
+class EvaluateConfig(Checked):
     """What python -m scaseg.evaluate takes; protocol holds changes to the checkpoint's own."""
 
-    ckpt: str = MISSING
+    ckpt: str = REQUIRED
     split: str | None = None
-    export: str | None = None  # a new folder for the predictions, as the benchmark wants them
+    submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
-    protocol: dict[str, Any] = field(default_factory=dict)
-    pictures: int = 6
+    protocol: Yaml = field(default_factory=dict)
+    pictures: int = number(6, 0)
     output: str | None = None
     allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=lambda: Hardware(eval_batch_size=None))  # null: the run's own
+
+
+def check_trainable(run: Run) -> None:
+    """Raise UserError for values that are right one by one and can't train together."""
+    steps, val_every = run.training.max_steps, run.training.val_every
+    if steps == 0 and not run.decoder.weights:
+        raise UserError(
+            "training.max_steps=0 evaluates a published model as it is: give decoder.weights=FILE, or steps to train"
+        )
+    if steps == 0 and run.ckpt_path not in ("auto", None):
+        raise UserError(f"ckpt_path={run.ckpt_path} is to train on from, and training.max_steps=0: scaseg.evaluate")
+    if val_every < steps and steps % val_every:
+        raise UserError(
+            f"training.val_every={val_every} must divide training.max_steps={steps}, so that the last step is evaluated"
+        )
+    run.training.accumulation(run.hardware.world_size)

@@ -20,10 +20,11 @@ from omegaconf import DictConfig
 
 from scaseg.arguments import checked
 from scaseg.commands import command
-from scaseg.config import CHOICES
 from scaseg.config_errors import ELSEWHERE, explained
 from scaseg.errors import UserError
 from scaseg.overrides import Known
+from scaseg.report.__main__ import ReportConfig
+from scaseg.schema import Training
 from tests.commands import main_of
 from tests.conftest import ROOT
 
@@ -95,6 +96,8 @@ def said(command: str, *arguments: str) -> object:
         ("+experiment=camvid_cpuu", "experiment=camvid_cpuu: no such choice; did you mean camvid_cpu? The choices: "),
         ("experiment=[camvid_cpu,foo]", "experiment=foo: no such choice; the choices: camvid_cpu, "),
         ("experiment=", "experiment=: no such choice; the choices: camvid_cpu, "),
+        ("backbone.name=mit_b9", "only a label of backbone=mit_b0; backbone=... chooses one of efficientnet_lite0, "),
+        ("dataset=voc dataset.name=ade20k", "dataset.name=ade20k: only a label of dataset=voc; dataset=... chooses"),
         ("debug=slow", "debug=slow: no such choice; the choices: fast, overfit"),
         ("backbone=null", "backbone=null: no such choice; the choices: efficientnet_lite0, "),
         ("backbone=a(1)", "backbone=a(1): no such choice"),
@@ -125,6 +128,7 @@ def said(command: str, *arguments: str) -> object:
         ("seed 3", "seed 3: arguments are key=value: seed=3"),
         ("max_steps 3", "max_steps 3: arguments are key=value: training.max_steps=3"),
         ("seed:3", "seed:3: arguments are key=value: seed=3"),
+        ("--experiment=table5", "--experiment=table5: arguments are key=value, without dashes: experiment=table5"),
         ("fresh", "fresh: arguments are key=value: fresh=true"),
         ("voc", "voc: arguments are key=value: dataset=voc"),
         ("data_dir=my photos", "photos: arguments are key=value: 'data_dir=my photos'"),
@@ -162,6 +166,14 @@ def test_the_right_spelling_is_said(arguments: str, message: str) -> None:
         ("predict", ["checkpoint=x"], "checkpoint: no such key; did you mean ckpt=x?"),
         ("predict", ["street.jpg"], "street.jpg: arguments are key=value: input=street.jpg"),
         ("predict", ["m.ckpt", "a.jpg", "o"], "m.ckpt: arguments are key=value: ckpt=m.ckpt input=a.jpg output=o"),
+        ("evaluate", ["+dataset.ignore_ids=[2]"], "dataset.ignore_ids: no key of scaseg.evaluate, which takes it from"),
+        ("predict", ["+decoder.attn=sa"], "decoder.attn: no key of scaseg.predict, which takes it from the checkpoint"),
+        ("predict", ["+protocol.foo=1"], "protocol.foo: no such key; all keys: "),
+        ("train", ["training.max_steps 5"], "training.max_steps 5: arguments are key=value: training.max_steps=5"),
+        ("train", [str(ROOT)], f"arguments are key=value: data_dir={ROOT}"),
+        ("compare", ["runs/x", "runs/y"], "runs/x: arguments are key=value: 'ckpt=[runs/x,runs/y]'"),
+        ("figures", ["8", "runs/x"], "8: arguments are key=value: figure=8 'ckpt=[runs/x]'"),
+        ("validate", ["OUT"], "OUT: arguments are key=value: submission=OUT"),
         ("predict", ["ckpt=m", "input=a, b.jpg"], "one text is put in quotes: 'input=\"a, b.jpg\"'"),
         ("prepare", [], "dataset must be given: dataset=... (one of ade20k, camvid, "),
         ("validate", ["dataset=vok"], "dataset=vok: no such choice; did you mean voc?"),
@@ -231,9 +243,12 @@ def test_lists_of_texts_are_read_as_typed() -> None:
     [
         ("training.lr=1e-3 seed=3", "training.lr=1e-3 seed=3"),
         ("+experiment=camvid_cpu", "experiment=camvid_cpu"),
+        ("training.lr=1 -m seed=0,1 fresh=true", "training.lr=1 seed=0,1 fresh=true -m"),
+        ("training.lr=1 --cfg job seed=1", "training.lr=1 seed=1 --cfg job"),
         ("+training.lr=1e-3 ++seed=3", "training.lr=1e-3 seed=3"),
         ("experiment=null debug=null", ""),
         ("+backbone.eps=1e-5", "+backbone.eps=1e-5"),
+        ("backbone=timm backbone.name=pvt_v2_b1", "backbone=timm backbone.name=pvt_v2_b1"),
         ("training.betas.0=0.8", "training.betas.0=0.8"),
         ("training={lr:1}", "training={lr:1}"),
         ("-m experiment=table5,table6 seed=range(0,3)", "-m experiment=table5,table6 seed=range(0,3)"),
@@ -327,7 +342,7 @@ def test_the_users_own_files_are_used(own: Path) -> None:
 
 
 def test_choices_are_lightnings() -> None:
-    assert set(CHOICES["training.precision"]) == set(get_args(_PRECISION_INPUT_STR))
+    assert set(Training.__dataclass_fields__["precision"].metadata["choices"]) == set(get_args(_PRECISION_INPUT_STR))
 
 
 def test_what_is_said_elsewhere_is_a_key_of_some_command() -> None:
@@ -378,9 +393,9 @@ def test_what_hydra_says_of_a_missing_launcher_is_the_package_to_install() -> No
 def test_a_disk_that_refuses_is_named_and_a_fault_of_ours_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(error: Exception) -> Any:
-        @command("report")
-        def main(cfg: DictConfig) -> None:
+    def failing(error: BaseException) -> Any:
+        @command("report", ReportConfig)
+        def main(cfg: ReportConfig) -> None:
             raise error
 
         return main
@@ -392,6 +407,9 @@ def test_a_disk_that_refuses_is_named_and_a_fault_of_ours_is_not_hidden(
     for error in (FileNotFoundError(errno.ENOENT, "No such file", "/x/y"), OSError("a decoder's"), KeyError("k")):
         with pytest.raises(type(error)):
             failing(error)()
+    with pytest.raises(SystemExit, match="130"):
+        failing(KeyboardInterrupt())()
+    assert capsys.readouterr().err.endswith("stopped by Ctrl-C\n")
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
@@ -416,3 +434,21 @@ def test_every_command_tells_about_itself_without_torch(tmp_path: Path) -> None:
     assert done.stdout == "all\n"
     assert done.stderr == "" or "error" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "now"),
+    [
+        ("predict", ["ckpt=x", "input=y", "output=z", "device=cuda:1"], "hardware.accelerator=cuda:1"),
+        ("demo", ["ckpt=x", "threads=2"], "hardware.threads=2"),
+        ("evaluate", ["ckpt=x", "export=out"], "submission=out"),
+        ("validate", ["dataset=camvid", "export=out"], "submission=out"),
+        ("compare", ["b='runs/*b*'", "a=runs/a"], 'ckpt=["runs/a","runs/*b*"]'),
+        ("figures", ["figure=6", "a=my runs/a"], 'ckpt=["my runs/a"]'),
+    ],
+)
+def test_keys_of_earlier_versions_are_taken_and_their_new_names_said(
+    command: str, given: list[str], now: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert now in checked(command, given)
+    assert capsys.readouterr().err.startswith("note: ")

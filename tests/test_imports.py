@@ -9,18 +9,20 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
-    ("errors", "torchvision_fix", "files", "machine", "progress", "pages", "named", "runs.folder", "runs.result"),
-    ("data.labels", "models.layers"),
+    ("errors", "aligned", "torchvision_fix", "typed", "parts", "files", "machine", "progress", "pages", "named"),
+    ("data.sizes", "data.labels", "evaluation.protocol"),
+    ("schema",),
+    ("runs.folder", "runs.result", "models.layers"),
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "losses", "evaluation", "complexity"),
     ("runs.checkpoint", "runs.figures"),
     ("trained",),
-    ("schema", "config", "config_errors", "runs.store"),
+    ("config", "config_errors", "runs.store"),
     ("runs",),
     ("training",),
     ("report", "sweep"),
-    ("values", "overrides", "arguments", "commands"),
+    ("values", "overrides", "renamed", "arguments", "commands"),
     ("report.__main__",),
 ]
 COMMANDS = ("benchmark", "compare", "demo", "export", "predict", "report")  # packages

@@ -213,7 +213,7 @@ def as_it_is(root: Path) -> None:
     pass
 
 
-PREDICT = "scaseg.predict ckpt=runs/done input=photos output=out device=cpu"
+PREDICT = "scaseg.predict ckpt=runs/done input=photos output=out hardware.accelerator=cpu"
 
 
 def own_files(root: Path) -> None:

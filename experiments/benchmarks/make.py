@@ -109,9 +109,9 @@ def on(name: str, place: Path) -> str:
     parts.append(run(f"scaseg.evaluate ckpt={ckpt} {machine}", place, 12))
     views = "protocol.scales=[0.75,1.0] protocol.flip=true"
     parts.append(run(f"scaseg.evaluate ckpt={ckpt} {machine} {views}", place, 6))
-    parts.append(run(f"scaseg.evaluate ckpt={ckpt} {machine} split=test export=export pictures=0", place, 8))
+    parts.append(run(f"scaseg.evaluate ckpt={ckpt} {machine} split=test submission=export pictures=0", place, 8))
     parts.append(tree(place / "export"))
-    parts.append(run(f"scaseg.validate dataset={name} split=test export=export data_dir={folder}", place, 6))
+    parts.append(run(f"scaseg.validate dataset={name} split=test submission=export data_dir={folder}", place, 6))
     return "\n\n".join(parts)
 
 

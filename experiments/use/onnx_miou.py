@@ -22,7 +22,7 @@ from scaseg.export.onnx_file import onnx_runner
 
 def main(ckpt: str, data_dir: str, split: str, *files: str) -> None:
     model = scaseg.load(ckpt)
-    source = build_source(model.config["dataset"], data_dir, split)
+    source = build_source(model.config.dataset, data_dir, split)
     confusions = {file: ConfusionMatrix(len(model.classes)) for file in files}
     runs = {file: onnx_runner(Path(file), torch.get_num_threads()) for file in files}
     seconds = dict.fromkeys(files, 0.0)

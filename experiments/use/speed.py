@@ -44,15 +44,15 @@ def onnx(backbone: str, threads: int) -> None:
 
     import torch
 
-    from scaseg.config import compose, plain
+    from scaseg.config import compose, run_config
     from scaseg.export.graph import capture
     from scaseg.export.onnx_file import onnx_runner, write_onnx
     from scaseg.models.build import build_segmentor
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    config = plain(compose("train", [f"backbone={backbone}", "dataset=ade20k"]))
-    segmentor = build_segmentor(config, 150).eval().requires_grad_(False)
+    config = run_config(compose("train", [f"backbone={backbone}", "dataset=ade20k"]))
+    segmentor = build_segmentor(config.backbone, config.decoder, 150).eval().requires_grad_(False)
     images = torch.rand(1, 3, *SIZE) * 255
     ways: dict[str, Callable[[], object]] = {"eager PyTorch": lambda: segmentor(images)}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():

@@ -4,42 +4,43 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity import summary
 from scaseg.complexity.latency import latency
 from scaseg.complexity.memory import peak_memory
-from scaseg.config import check, image_size, num_classes, plain
-from scaseg.errors import UserError
+from scaseg.config import image_size
+from scaseg.data.build import num_classes
 from scaseg.models.build import build_segmentor
+from scaseg.parts import Backbone, Decoder
 from scaseg.progress import stage
+from scaseg.schema import Run
+from scaseg.trained.device import chosen_device
+from scaseg.typed import Json
 
 
-def benchmark(cfg: DictConfig) -> dict[str, Any]:
+def benchmark(cfg: BenchmarkConfig, run: Run) -> Json:
     """Everything that was asked for, as plain values; multiply-adds and parameters are numbers, not millions.
 
     `macs` is of the model as configured; `macs_paper` is of the published form (fuse and strip attention
-    written out) by the paper's counter. Raises UserError for values that don't go together.
+    written out) by the paper's counter.
     """
-    check(cfg)
-    size = image_size(cfg)
-    classes = num_classes(cfg)
-    if cfg.batch_size < 1 or cfg.rounds < 1:
-        raise UserError(f"batch_size={cfg.batch_size} and rounds={cfg.rounds} must be at least 1")
-    model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+    size = image_size(run.protocol, run.augment, cfg.image_size)
+    classes = num_classes(run.dataset, run.data_dir)
+    backbone, decoder = run.backbone, run.decoder
     with stage("counting parameters and multiply-adds"):
-        parameters = summary.parameters(model, classes)
-        counts = summary.counts(model, classes, size)
-        published = summary.published_counts(model, classes, size)
+        parameters = summary.parameters(backbone, decoder, classes)
+        counts = summary.counts(backbone, decoder, classes, size)
+        published = summary.published_counts(backbone, decoder, classes, size)
     with stage("deriving peak memory"):
-        peak = _memory(model, classes, size, cfg.backward)
+        peak = _memory(backbone, decoder, classes, size, cfg.backward)
     memory = {"how": "derived: float32, batch 1, CPU kernels, without scratch space"}
     return {
-        "backbone": model["backbone"]["name"],
-        "decoder": model["decoder"]["name"],
-        "dataset": cfg.dataset.name,
+        "backbone": backbone.name,
+        "decoder": decoder.name,
+        "dataset": run.dataset.name,
         "num_classes": classes,
         "image_size": list(size),
         "encoder_params": parameters.encoder,
@@ -57,13 +58,15 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         },
         "not_counted": {**counts.unknown, **published.unknown},
         "peak_memory": memory | peak,
-        "latency": _latency(cfg, model, classes, size) if cfg.latency else None,
+        "latency": _latency(cfg, backbone, decoder, classes, size) if cfg.latency else None,
     }
 
 
-def _memory(model: Mapping[str, Any], classes: int, size: tuple[int, int], backward: bool) -> dict[str, int]:
+def _memory(
+    backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int], backward: bool
+) -> dict[str, int]:
     with torch.device("meta"):
-        segmentor = build_segmentor(model, classes)
+        segmentor = build_segmentor(backbone, decoder, classes)
     forward = peak_memory(segmentor, size)
     memory = {"parameters_bytes": forward.parameters, "forward_bytes": forward.total}
     if backward:
@@ -71,13 +74,9 @@ def _memory(model: Mapping[str, Any], classes: int, size: tuple[int, int], backw
     return memory
 
 
-def _latency(cfg: DictConfig, model: Mapping[str, Any], classes: int, size: tuple[int, int]) -> dict[str, Any]:
-    if cfg.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device={cfg.device}: torch sees no GPU here; use device=cpu")
-    if cfg.hardware.threads:
-        torch.set_num_threads(cfg.hardware.threads)
-    device, dtype = torch.device(cfg.device), getattr(torch, cfg.dtype.value)
-    segmentor = build_segmentor(model, classes).eval().to(device, dtype)
+def _latency(cfg: BenchmarkConfig, backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int]) -> Json:
+    device, dtype = chosen_device(cfg.hardware), getattr(torch, cfg.dtype.value)
+    segmentor = build_segmentor(backbone, decoder, classes).eval().to(device, dtype)
     if cfg.compile:
         segmentor.compile()
     image = torch.rand(cfg.batch_size, 3, *size).mul_(255).to(device, dtype)

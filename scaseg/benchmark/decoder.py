@@ -1,23 +1,27 @@
 """The decoder as it runs beside the literal form of the paper's equations: each rewriting, and all of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity import summary
 from scaseg.complexity.latency import Spread, interleaved
 from scaseg.complexity.memory import peak_memory
-from scaseg.config import image_size, num_classes, plain
+from scaseg.config import image_size
+from scaseg.data.build import num_classes
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
+from scaseg.parts import Backbone
+from scaseg.parts import Decoder as DecoderPart
+from scaseg.schema import Run
+from scaseg.typed import Yaml
 
-LITERAL = {"fuse": "literal", "strip": "exact", "recompute": False}
+LITERAL: Yaml = {"fuse": "literal", "strip": "exact", "recompute": False}
 STRIDES = (4, 8, 16, 32)
 
 
@@ -45,58 +49,59 @@ class Decoder(nn.Module):
         return logits
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """Times, multiply-adds and peak memory against the literal form, at the configured image size."""
-    torch.set_num_threads(cfg.hardware.threads or 1)
-    model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
-    if model["decoder"]["name"] != "scaseg":
-        raise UserError(f"suite=decoder compares forms of decoder=scaseg; decoder={model['decoder']['name']} has one")
-    size, classes = image_size(cfg), num_classes(cfg)
-    where = f"{model['backbone']['name']}, {size[0]} x {size[1]}"
-
-    def with_keys(**keys: Any) -> dict[str, Any]:
-        return {**model, "decoder": model["decoder"] | keys}
+    torch.set_num_threads(run.hardware.threads or 1)
+    backbone, ours = run.backbone, run.decoder
+    if ours.name != "scaseg":
+        raise UserError(f"suite=decoder compares forms of decoder=scaseg; decoder={ours.name} has one")
+    size, classes = image_size(run.protocol, run.augment, cfg.image_size), num_classes(run.dataset, run.data_dir)
+    where = f"{backbone.name}, {size[0]} x {size[1]}"
 
     forms = {
-        "as it runs": model,
-        "fuse at native resolution alone": with_keys(strip="exact"),
-        "strip attention in linear time alone": with_keys(fuse="literal"),
+        "as it runs": ours,
+        "fuse at native resolution alone": ours.changed(strip="exact"),
+        "strip attention in linear time alone": ours.changed(fuse="literal"),
     }
-    literal = with_keys(**LITERAL)
+    literal = ours.changed(**LITERAL)
     table = []
     for backward in (False, True):
         work = "forward and backward" if backward else "forward"
-        reference = _timed(literal, classes, size, backward)
+        reference = _timed(backbone, literal, classes, size, backward)
         for name, form in forms.items():
             pair = interleaved(
-                _timed(form, classes, size, backward), reference, torch.device("cpu"), 1, max(3, cfg.rounds)
+                _timed(backbone, form, classes, size, backward), reference, torch.device("cpu"), 1, max(3, cfg.rounds)
             )
             table.append(Row(f"{where}, {work}: {name} / literal", "x", pair.ratio))
-        ours, theirs = (_peak(form, classes, size, backward) for form in (model, literal))
-        table.append(Row(f"{where}, {work}: peak memory / literal's", "x", _exactly(ours / theirs), "at most 0.5"))
-        table.append(Row(f"{where}, {work}: peak memory", "MiB", _exactly(ours / 2**20)))
-    if model["decoder"]["query_pool"] == 1:
-        pooled = _timed(with_keys(**LITERAL, query_pool=2), classes, size, False)
-        pair = interleaved(_timed(model, classes, size, False), pooled, torch.device("cpu"), 1, max(3, cfg.rounds))
+        peak, literally = (_peak(backbone, form, classes, size, backward) for form in (ours, literal))
+        table.append(Row(f"{where}, {work}: peak memory / literal's", "x", _exactly(peak / literally), "at most 0.5"))
+        table.append(Row(f"{where}, {work}: peak memory", "MiB", _exactly(peak / 2**20)))
+    if ours.option("query_pool") == 1:
+        pooled = _timed(backbone, ours.changed(**LITERAL, query_pool=2), classes, size, False)
+        pair = interleaved(
+            _timed(backbone, ours, classes, size, False), pooled, torch.device("cpu"), 1, max(3, cfg.rounds)
+        )
         table.append(
             Row(f"{where}: tokens at full resolution / the pooled block, literal", "x", pair.ratio, "at most 1")
         )
-    macs = summary.counts(model, classes, size).macs / summary.counts(literal, classes, size).macs
+    macs = summary.counts(backbone, ours, classes, size).macs / summary.counts(backbone, literal, classes, size).macs
     table.append(
         Row(f"{where}: multiply-adds of the whole model against the literal form", "%", _exactly(100 * macs - 100))
     )
     return table
 
 
-def _decoder(model: dict[str, Any], classes: int) -> Decoder:
+def _decoder(backbone: Backbone, decoder: DecoderPart, classes: int) -> Decoder:
     torch.manual_seed(0)
-    segmentor = build_segmentor(model, classes)
+    segmentor = build_segmentor(backbone, decoder, classes)
     channels: tuple[int, ...] = segmentor.encoder.channels  # type: ignore[assignment]
     return Decoder(segmentor.decoder, channels)
 
 
-def _timed(model: dict[str, Any], classes: int, size: tuple[int, int], backward: bool) -> Callable[[], None]:
-    alone = _decoder(model, classes).train(backward)
+def _timed(
+    backbone: Backbone, decoder: DecoderPart, classes: int, size: tuple[int, int], backward: bool
+) -> Callable[[], None]:
+    alone = _decoder(backbone, decoder, classes).train(backward)
     with torch.set_grad_enabled(backward):
         maps = alone.maps(torch.empty(1, 3, *size))
 
@@ -110,9 +115,9 @@ def _timed(model: dict[str, Any], classes: int, size: tuple[int, int], backward:
     return run
 
 
-def _peak(model: dict[str, Any], classes: int, size: tuple[int, int], backward: bool) -> int:
+def _peak(backbone: Backbone, decoder: DecoderPart, classes: int, size: tuple[int, int], backward: bool) -> int:
     with torch.device("meta"):
-        alone = _decoder(model, classes)
+        alone = _decoder(backbone, decoder, classes)
     return peak_memory(alone, size, backward=backward).tensors
 
 

@@ -3,7 +3,7 @@
 There the data preprocessor normalises, here the model does, on its device; beside each other both do it on the CPU.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,29 +11,29 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import cv2
 import torch
-from omegaconf import DictConfig
 from torch.utils.data import DataLoader
 
 from scaseg.benchmark.loader_steps import BLOCK, cached, rate, shares, timed
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.benchmark.peers import mmseg_transforms
 from scaseg.complexity.latency import Spread, interleaved
-from scaseg.config import plain
 from scaseg.data.build import build_source
 from scaseg.data.datasets import CounterBatches, TrainSamples, collate_train, start_worker
 from scaseg.data.folder import FolderDataset
 from scaseg.models.segmentor import MEAN, STD
+from scaseg.schema import Augment, Run
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """One process and one thread for the pipelines; then our loader with two workers. Needs the dataset."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    augment = plain(cfg.augment)
-    source = build_source(plain(cfg.dataset), cfg.data_dir, cfg.dataset.train_split)
-    samples = TrainSamples(source, augment, cfg.seed)
+    augment = run.augment
+    source = build_source(run.dataset, run.data_dir, run.dataset.train_split)
+    samples = TrainSamples(source, augment, run.seed)
     device = torch.device("cpu")
-    name, images = cfg.dataset.name, len(source)
+    name, images = run.dataset.name, len(source)
 
     mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in (MEAN, STD))
 
@@ -87,7 +87,7 @@ def _workers(samples: TrainSamples, rounds: int) -> Spread:
     return rate(Spread.of([timed(block) for _ in range(rounds)]))
 
 
-def _mmseg(source: FolderDataset, augment: Mapping[str, Any]) -> Callable[[int], Any] | None:
+def _mmseg(source: FolderDataset, augment: Augment) -> Callable[[int], Any] | None:
     if mmseg_transforms() is None:
         return None
     import numpy as np
@@ -96,16 +96,16 @@ def _mmseg(source: FolderDataset, augment: Mapping[str, Any]) -> Callable[[int],
     from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs, PhotoMetricDistortion, RandomCrop
     from mmseg.models import SegDataPreProcessor
 
-    height, width = augment["crop_size"]
-    box = augment["resize_box"] or source.read(0)[1].shape[::-1]
+    height, width = augment.crop_size
+    box = augment.resize_box or source.read(0)[1].shape[::-1]
     pipeline = Compose(
         [
             LoadImageFromFile(),
             LoadAnnotations(),
-            RandomResize(scale=tuple(box), ratio_range=tuple(augment["scale"]), keep_ratio=True),
-            RandomCrop(crop_size=(height, width), cat_max_ratio=augment["cat_max_ratio"]),
-            RandomFlip(prob=augment["flip"]),
-            *([PhotoMetricDistortion()] if augment["photometric"] else []),
+            RandomResize(scale=tuple(box), ratio_range=tuple(augment.scale), keep_ratio=True),
+            RandomCrop(crop_size=(height, width), cat_max_ratio=augment.cat_max_ratio),
+            RandomFlip(prob=augment.flip),
+            *([PhotoMetricDistortion()] if augment.photometric else []),
             PackSegInputs(),
         ]
     )

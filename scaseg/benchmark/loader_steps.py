@@ -14,7 +14,7 @@ import torch
 from scaseg.benchmark.measurement import Row
 from scaseg.complexity.latency import Spread, interleaved
 from scaseg.data.cache import Cache
-from scaseg.data.datasets import TrainSamples, collate_train
+from scaseg.data.datasets import TrainItem, TrainSamples, collate_train
 from scaseg.data.folder import FolderDataset
 from scaseg.data.images import read_image
 from scaseg.data.masks import read_mask
@@ -88,12 +88,12 @@ def _all(samples: TrainSamples, counters: range) -> None:
         samples[n]
 
 
-def _batches(done: list[dict[str, torch.Tensor]]) -> None:
+def _batches(done: list[TrainItem]) -> None:
     for first in range(0, len(done), 8):
         collate_train(done[first : first + 8])
 
 
-def _stepwise(samples: TrainSamples, source: FolderDataset, n: int, spent: dict[str, float]) -> dict[str, torch.Tensor]:
+def _stepwise(samples: TrainSamples, source: FolderDataset, n: int, spent: dict[str, float]) -> TrainItem:
     crop, pair = samples.crop, source.pairs[samples.index(n)]
     assert pair.mask is not None
     samples.pipeline.set_random_state(np.random.default_rng((samples.seed, n)), random.Random(n))

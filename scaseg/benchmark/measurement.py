@@ -8,6 +8,7 @@ from typing import Any
 
 from scaseg.complexity.latency import Spread
 from scaseg.machine import processor_name
+from scaseg.typed import Json
 
 PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics")
 PEERS = ("mmsegmentation", "transformers", "segmentation-models-pytorch")
@@ -23,7 +24,7 @@ class Row:
     goal: str = ""
 
 
-def record(suite: str, rows: Sequence[Row]) -> dict[str, Any]:
+def record(suite: str, rows: Sequence[Row]) -> Json:
     """The rows with machine, versions and date, as plain values."""
     import torch
 

@@ -5,20 +5,21 @@ from typing import Any
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
-from omegaconf import DictConfig
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity.latency import Spread, interleaved
-from scaseg.config import num_classes
+from scaseg.data.build import num_classes
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation.metrics import ConfusionMatrix
+from scaseg.schema import Run
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """A 512 x 512 prediction with a tenth of its pixels ignored; classes of the configured dataset."""
-    torch.set_num_threads(cfg.hardware.threads or 1)
-    classes = num_classes(cfg)
+    torch.set_num_threads(run.hardware.threads or 1)
+    classes = num_classes(run.dataset, run.data_dir)
     generator = torch.Generator().manual_seed(0)
     prediction = torch.randint(0, classes, (1, 512, 512), generator=generator)
     target = torch.randint(0, classes, (1, 512, 512), generator=generator)

@@ -9,13 +9,14 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from omegaconf import DictConfig
 
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity.latency import Spread
 from scaseg.data.datasets import TrainSamples, collate_train
 from scaseg.data.source import Chosen
 from scaseg.runs.asked import asked
+from scaseg.schema import Run
 from scaseg.training.run import train
 from scaseg.training.task import SegmentationTask
 
@@ -43,21 +44,21 @@ class Stopwatch(Callback):
         self._start = time.perf_counter()
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """Steps of the configured run, everything on, against forward, backward, clipping and update of the bare model."""
-    run = asked(cfg)
-    config, source = run.config, run.train
+    found = asked(run)
+    source = found.train
     assert source is not None
     warmup = 2 * BLOCK
     steps = warmup + BLOCK * (cfg.rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
-        config["output_dir"] = folder
-        config["training"] |= {"max_steps": steps, "val_every": steps, "checkpoint_every": 10 * steps, "log_every": 20}
+        recipe = replace(run.training, max_steps=steps, val_every=steps, checkpoint_every=10 * steps, log_every=20)
+        config = replace(found.config, output_dir=folder, training=recipe)
         task = SegmentationTask(config, source.labels)
         optimizer = task.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
-        samples = TrainSamples(source, config["augment"], 0)
-        batch = collate_train([samples[n] for n in range(config["training"]["batch_size"])])
-        clip = config["training"]["grad_clip"]
+        samples = TrainSamples(source, config.augment, 0)
+        batch = collate_train([samples[n] for n in range(config.training.batch_size)])
+        clip = config.training.grad_clip
 
         def bare() -> float:
             start = time.perf_counter()
@@ -72,7 +73,7 @@ def rows(cfg: DictConfig) -> list[Row]:
 
         bare()
         watch = Stopwatch(bare, warmup)
-        train(replace(run, name="step", val=Chosen(source, [0])), (watch,))
+        train(replace(found, config=config, val=Chosen(source, [0])), (watch,))
     return [
         Row(
             "training step in the framework / the bare model's",

@@ -6,12 +6,13 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from torch import Tensor
 
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity.latency import Ratio, Spread, interleaved
 from scaseg.models.layers.strip_attention import exact_attention, strip_attention
+from scaseg.schema import Run
 
 CHANNELS = 32  # of a value head
 LARGE, MIDDLE = (131_072, 2_048), (16_384, 256)  # queries, keys: stage 1 of 1024 x 2048 pooled twice less, of 512 x 512
@@ -22,9 +23,9 @@ ALL_HEADS = (1, 8)
 Form = Callable[[], Tensor]
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """Ratios of times, one image; every form takes and gives tokens first, as the projections around it do."""
-    torch.set_num_threads(cfg.hardware.threads or 1)
+    torch.set_num_threads(run.hardware.threads or 1)
     table = []
     for shape, goals in GOALS.items():
         rounds = max(3, cfg.rounds // 4) if shape == LARGE else cfg.rounds

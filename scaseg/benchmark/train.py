@@ -8,35 +8,35 @@ import scaseg.torchvision_fix  # noqa: F401
 
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from scaseg.benchmark.measurement import Row
+from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.benchmark.peers import smp_segformer
 from scaseg.complexity.latency import interleaved
-from scaseg.config import num_classes, plain
+from scaseg.data.build import num_classes
 from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
+from scaseg.schema import Run
 
 BATCH, SIZE = 2, (256, 256)
 
 
-def rows(cfg: DictConfig) -> list[Row]:
+def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     """Ratio of times; both with the same AdamW, cross-entropy at the labels' size, and random images."""
-    torch.set_num_threads(cfg.hardware.threads or 1)
-    classes = num_classes(cfg)
+    torch.set_num_threads(run.hardware.threads or 1)
+    classes = num_classes(run.dataset, run.data_dir)
     torch.manual_seed(0)
-    model = {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
-    ours, theirs = build_segmentor(model, classes).train(), _segformer_b0(classes).train()
+    ours, theirs = build_segmentor(run.backbone, run.decoder, classes).train(), _segformer_b0(classes).train()
     images = torch.rand(BATCH, 3, *SIZE)
     target = torch.randint(0, classes, (BATCH, *SIZE))
     loss = SegmentationLoss()
     our_step = _step(ours, lambda: loss(ours(images * 255), target))
     their_step = _step(theirs, lambda: theirs(pixel_values=images, labels=target).loss)
     pair = interleaved(our_step, their_step, torch.device("cpu"), 2, cfg.rounds)
-    name = f"{cfg.backbone.name}, batch {BATCH}, {SIZE[0]} x {SIZE[1]}, {classes} classes"
+    name = f"{run.backbone.name}, batch {BATCH}, {SIZE[0]} x {SIZE[1]}, {classes} classes"
     table = [
         Row(f"training step, {name}: ours / transformers' SegFormer-B0", "x", pair.ratio, "at most 0.85"),
         Row(f"training step, {name}: ours", "s", pair.a),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.compare.calibration import calibration_counts
-from scaseg.compare.contenders import Contender, Trained
+from scaseg.compare.contenders import Contender, predicted
 from scaseg.compare.measures import Settings, mean_iou
 from scaseg.compare.regions import (
     boundary_counts,
@@ -18,10 +18,11 @@ from scaseg.compare.regions import (
     region_counts,
     trimap_counts,
 )
-from scaseg.data.datasets import EvalSamples
+from scaseg.data.datasets import EvalItem, EvalSamples
 from scaseg.data.labels import Mask
 from scaseg.data.source import Source
 from scaseg.progress import ProgressLine
+from scaseg.trained.model import TrainedModel
 
 Statistics = dict[str, npt.NDArray[Any]]
 
@@ -51,25 +52,25 @@ def collect(
     shown: list[Shown] = []
     protocols: dict[str, EvalSamples] = {}
     for run in runs:
-        protocols.setdefault(repr(run.config["protocol"]), EvalSamples(source, run.config["protocol"]))
+        protocols.setdefault(repr(run.protocol), EvalSamples(source, run.protocol))
     with ProgressLine(len(source), "images") as progress:
         for i in range(len(source)):
             samples = {key: samples[i] for key, samples in protocols.items()}
-            predicted = []
+            seen = []
             for run, row in zip(runs, rows, strict=True):
-                prediction, statistics = _seen(run, samples[repr(run.config["protocol"])], settings)
+                prediction, statistics = _seen(run, samples[repr(run.protocol)], settings)
                 row.append(statistics)
-                predicted.append(prediction)
-            shown = _kept(shown, i, source, contenders, predicted, [row[-1] for row in rows], pictures, wanted)
+                seen.append(prediction)
+            shown = _kept(shown, i, source, contenders, seen, [row[-1] for row in rows], pictures, wanted)
             progress.advance()
     stacked = iter([{name: np.stack([s[name] for s in row]) for name in row[0]} for row in rows])
     found = {contender.letter: [next(stacked) for _ in contender.runs] for contender in contenders}
     return found, sorted(shown, reverse=True)
 
 
-def _seen(run: Trained, sample: dict[str, Any], settings: Settings) -> tuple[Mask, Statistics]:
+def _seen(run: TrainedModel, sample: EvalItem, settings: Settings) -> tuple[Mask, Statistics]:
     truth: Mask = sample["mask"].numpy()
-    labels, confidence = run.predict(sample)
+    labels, confidence = predicted(run, sample)
     prediction: Mask = labels.cpu().numpy().astype(np.uint8)
     classes = len(run.classes)
     widths = [boundary_width(truth.shape, share) for share in settings.boundary]

@@ -1,10 +1,8 @@
 """The models that are compared: found, loaded, and asked for labels and confidence."""
 
 import glob
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
 
@@ -12,33 +10,26 @@ import torch
 from torch import Tensor
 
 from scaseg.compare.calibration import labels_and_confidence
+from scaseg.compare.options import Models
+from scaseg.data.build import build_source
+from scaseg.data.datasets import EvalItem
+from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
-from scaseg.evaluation.protocol import Protocol
-from scaseg.models.build import build_segmentor
-from scaseg.models.segmentor import Segmentor
-from scaseg.runs.checkpoint import load_checkpoint
-from scaseg.runs.folder import CHECKPOINTS
+from scaseg.progress import stage
+from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
+from scaseg.schema import Run, Which
+from scaseg.trained.device import chosen_device
+from scaseg.trained.model import TrainedModel, load_model
 
 
-@dataclass(frozen=True)
-class Trained:
-    """One checkpoint."""
-
-    path: Path
-    config: dict[str, Any]
-    classes: tuple[str, ...]
-    model: Segmentor
-
-    @torch.inference_mode()
-    def predict(self, sample: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
-        device = next(self.model.parameters()).device
-        views = [view.permute(2, 0, 1)[None].to(device) for view in sample.get("views", [sample["image"]])]
-        size = (sample["mask"].shape[0], sample["mask"].shape[1])
-        found = scores(self.model, views, size, Protocol.of(self.config["protocol"]))
-        labels, confidence = labels_and_confidence(found)
-        return labels[0], confidence[0]
+@torch.inference_mode()
+def predicted(model: TrainedModel, sample: EvalItem) -> tuple[Tensor, Tensor]:
+    """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
+    views = [view.permute(2, 0, 1)[None].to(model.device) for view in sample.get("views", [sample["image"]])]
+    size = (sample["mask"].shape[0], sample["mask"].shape[1])
+    labels, confidence = labels_and_confidence(scores(model.segmentor, views, size, model.protocol))
+    return labels[0], confidence[0]
 
 
 @dataclass(frozen=True)
@@ -47,33 +38,49 @@ class Contender:
 
     letter: str
     label: str
-    runs: tuple[Trained, ...]
+    runs: tuple[TrainedModel, ...]
 
 
-def contenders(asked: Mapping[str, str], which: str, device: torch.device) -> list[Contender]:
-    """Load what `asked` names, letter -> a run folder, a checkpoint or a glob of them.
+def found_in(options: Models) -> tuple[list[Contender], Source]:
+    """The models, and the images to show them; UserError where these have no masks or not the names asked for."""
+    with stage("loading the models"):
+        models = contenders(options)
+    config = models[0].runs[0].config
+    split = options.split or config.dataset.val_split
+    source: Source = build_source(config.dataset, options.data_dir or config.data_dir, split)
+    if not source.labelled:
+        raise UserError(f"split={split} has no masks: take one that has")
+    names = {source.name(i) for i in range(len(source))}
+    if unknown := [name for name in options.images if name not in names]:
+        raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {source.name(0)}")
+    return models, source
 
-    which: `last` or `best`, of a folder's checkpoints. Raises UserError where nothing is found, where one letter's
-    checkpoints are not of one configuration, and where the letters' datasets or classes differ.
+
+def contenders(options: Models) -> list[Contender]:
+    """Load what was asked for.
+
+    Raises UserError where nothing is found, where one letter's checkpoints are not of one configuration, and where the
+    letters' datasets or classes differ.
     """
+    asked, device = options.asked, chosen_device(options.hardware)
     found = {
-        letter: [_load(path, letter, device) for path in _paths(letter, given, which)]
+        letter: [load_model(path, device) for path in _paths(given, options.checkpoint)]
         for letter, given in asked.items()
     }
     everything = [run for runs in found.values() for run in runs]
     first = everything[0]
     for run in everything:
-        if run.classes != first.classes or run.config["dataset"]["name"] != first.config["dataset"]["name"]:
+        if run.classes != first.classes or run.config.dataset.name != first.config.dataset.name:
             raise UserError(
-                f"{first.path} is of {first.config['dataset']['name']} with {len(first.classes)} classes, {run.path} of"
-                f" {run.config['dataset']['name']} with {len(run.classes)}: compare runs of one dataset"
+                f"{first.path} is of {first.config.dataset.name} with {len(first.classes)} classes, {run.path} of"
+                f" {run.config.dataset.name} with {len(run.classes)}: compare runs of one dataset"
             )
     for letter, runs in found.items():
         kinds = {_identity(run.config) for run in runs}
         if len(kinds) > 1:
             raise UserError(
-                f"{letter}={asked[letter]} names runs that differ in more than their seed"
-                f" ({', '.join(run.path.parents[1].name for run in runs)}): give each a letter of its own"
+                f"ckpt={asked[letter]} names runs that differ in more than their seed"
+                f" ({', '.join(run_of(run.path).name for run in runs if run.path)}): name each by itself"
             )
     labels = {letter: _described(runs[0].config) for letter, runs in found.items()}
     alike = [label for label in labels.values() if list(labels.values()).count(label) > 1]
@@ -83,48 +90,24 @@ def contenders(asked: Mapping[str, str], which: str, device: torch.device) -> li
     ]
 
 
-def _paths(letter: str, given: str, which: str) -> list[Path]:
+def _paths(given: str, which: Which) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(given))]  # noqa: PTH207  (absolute patterns too)
-    paths = [path / CHECKPOINTS / f"{which}.ckpt" if path.is_dir() else path for path in matches]
-    paths = [path for path in paths if path.is_file() and (path.suffix == ".ckpt" or len(matches) == 1)]
-    if not paths:
-        raise UserError(
-            f"{letter}={given}: no run there; give a run folder (with checkpoints/{which}.ckpt), a checkpoint, or a"
-            " glob of them for repetitions with other seeds"
-        )
-    return paths
+    if len(matches) < 2:
+        return [model_of(matches[0] if matches else given, "ckpt", which.value)]
+    runs = [path for path in matches if (path / CHECKPOINTS / f"{which.value}.ckpt").is_file()]
+    files = [path for path in matches if path.is_file() and path.suffix == ".ckpt"]
+    if not (found := sorted([*runs, *files])):
+        raise UserError(f"ckpt={given}: no run among the {len(matches)} files and folders there")
+    return [model_of(path, "ckpt", which.value) for path in found]
 
 
-def _load(path: Path, letter: str, device: torch.device) -> Trained:
-    checkpoint = load_checkpoint(path, letter)
-    saved = checkpoint["scaseg"]
-    model = build_segmentor(saved["config"], len(saved["classes"]))
-    start = "model."
-    state = {key.removeprefix(start): value for key, value in checkpoint["state_dict"].items() if key.startswith(start)}
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise UserError(f"{letter}={path}: its tensors are not those of its configuration ({error})") from error
-    return Trained(path, saved["config"], tuple(saved["classes"]), model.eval().to(device))
+def _identity(run: Run) -> str:
+    return repr([run.backbone, run.decoder, run.dataset, run.augment, run.protocol, run.training])
 
 
-def _identity(config: Mapping[str, Any]) -> str:
-    return repr([config[key] for key in ("backbone", "decoder", "dataset", "augment", "protocol", "training")])
-
-
-def _described(config: Mapping[str, Any]) -> str:
+def _described(run: Run) -> str:
     """Backbone and decoder, and what of SCASeg's decoder is not as published."""
-    decoder = config["decoder"]
     published = {"attn": "sca", "lpm": "se", "qk_channels": 1, "clb_stages": [4, 3, 2, 1]}
-    other = [f"{key}={decoder[key]}" for key, value in published.items() if key in decoder and decoder[key] != value]
-    return " ".join([config["backbone"]["name"], "+", decoder["name"], *other])
-
-
-def letters(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """The letters that were given, in order; UserError for fewer than two."""
-    asked = {name: str(options[name]) for name in names if options.get(name)}
-    if len(asked) < 2:
-        raise UserError(
-            "give at least two runs: a=RUN b=RUN, up to h; RUN is a run folder, a checkpoint, or a glob of repetitions"
-        )
-    return asked
+    given = run.decoder.values
+    other = [f"{key}={given[key]}" for key, value in published.items() if key in given and given[key] != value]
+    return " ".join([run.backbone.name, "+", run.decoder.name, *other])

@@ -1,6 +1,6 @@
 """What a decoder's blocks make of their maps, as pictures: Figs. 6 and 7 of the paper."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from scaseg.compare.contenders import Trained
+from scaseg.compare.contenders import predicted
 from scaseg.data import draw
+from scaseg.data.datasets import EvalItem
 from scaseg.data.labels import LabelTable, Mask
 from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Mode
+from scaseg.trained.model import TrainedModel
 
 STAGES = ("4", "3", "2", "1")
 
@@ -37,17 +40,17 @@ def _watched(decoder: nn.Module) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
             handle.remove()
 
 
-def block_maps(run: Trained, sample: Mapping[str, Any]) -> tuple[Mask, dict[str, tuple[Tensor, Tensor]]]:
+def block_maps(run: TrainedModel, sample: EvalItem) -> tuple[Mask, dict[str, tuple[Tensor, Tensor]]]:
     """The prediction (H, W) for an EvalSamples item, and the maps of `_watched`, of several views the last one's.
 
     Raises UserError for a decoder without blocks, and for a protocol of windows, of which each has maps of its own.
     """
-    if not hasattr(run.model.decoder, "blocks"):
-        raise UserError(f"{run.path}: decoder={run.config['decoder']['name']} has no blocks whose maps could be shown")
-    if run.config["protocol"]["mode"] != "whole":
+    if not hasattr(run.segmentor.decoder, "blocks"):
+        raise UserError(f"{run.path}: decoder={run.config.decoder.name} has no blocks whose maps could be shown")
+    if run.protocol.mode is not Mode.whole:
         raise UserError(f"{run.path} is evaluated by windows; maps are shown of models that see the whole image")
-    with _watched(run.model.decoder) as seen:
-        labels, _ = run.predict(sample)
+    with _watched(run.segmentor.decoder) as seen:
+        labels, _ = predicted(run, sample)
     return labels.cpu().numpy().astype(np.uint8), seen
 
 
@@ -61,7 +64,7 @@ def heat(feature: Tensor, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return rgb
 
 
-def stages_sheet(run: Trained, sample: Mapping[str, Any], picture: npt.NDArray[np.uint8]) -> draw.Picture:
+def stages_sheet(run: TrainedModel, sample: EvalItem, picture: npt.NDArray[np.uint8]) -> draw.Picture:
     """Fig. 6: a column a stage, from the coarsest on; above the map before its block, below the map after it.
 
     sample: of EvalSamples; picture: (H, W, 3), which begins both rows.
@@ -77,9 +80,9 @@ def stages_sheet(run: Trained, sample: Mapping[str, Any], picture: npt.NDArray[n
 
 
 def module_row(
-    runs: tuple[Trained, Trained],
+    runs: tuple[TrainedModel, TrainedModel],
     names: tuple[str, str],
-    samples: tuple[Mapping[str, Any], Mapping[str, Any]],
+    samples: tuple[EvalItem, EvalItem],
     picture: npt.NDArray[np.uint8],
     truth: Mask,
     labels: LabelTable,

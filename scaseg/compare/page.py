@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from scaseg.pages import breakable, data_table, document, unbroken
+from scaseg.aligned import aligned
+from scaseg.pages import breakable, data_table, document
 
 NOTHING = "–"
 
@@ -38,15 +39,7 @@ def headings(result: Mapping[str, Any]) -> list[str]:
 
 def text(result: Mapping[str, Any]) -> str:
     """Aligned tables for a terminal."""
-    parts = []
-    for kind in ("measures", "per_class_iou"):
-        table = [headings(result), *rows(result, kind)]
-        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        lines = [
-            "  ".join(cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(row)).rstrip()
-            for row in table
-        ]
-        parts.append("\n".join(lines))
+    parts = [aligned([headings(result), *rows(result, kind)]) for kind in ("measures", "per_class_iou")]
     return "\n\n".join([*parts, note(result)])
 
 
@@ -99,7 +92,8 @@ def _table(result: Mapping[str, Any], kind: str) -> str:
     return data_table(
         [(first, ""), *((heading, "number") for heading in others)],
         [
-            [(escape(name), ""), *((unbroken(cell), 'class="number"') for cell in cells)]
+            # an interval may break, so that with two models the difference is in sight on a phone
+            [(escape(name), ""), *((escape(cell), 'class="number"') for cell in cells)]
             for name, *cells in rows(result, kind)
         ],
     )

@@ -7,67 +7,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from scaseg.compare import bootstrap, pictures
 from scaseg.compare.bootstrap import Floats, Interval, Measure
 from scaseg.compare.collect import Shown, Statistics, collect
-from scaseg.compare.contenders import Contender, contenders, letters
+from scaseg.compare.contenders import Contender, found_in
 from scaseg.compare.measures import Settings, class_measure, measures
+from scaseg.compare.options import CompareConfig
 from scaseg.compare.page import file_name, page
 from scaseg.data import draw
-from scaseg.data.build import build_source
 from scaseg.errors import UserError
-from scaseg.evaluation.protocol import Protocol
 from scaseg.files import check_writable, write_json, write_text
 from scaseg.progress import stage
 from scaseg.runs.result import git_commit
-from scaseg.trained.device import chosen_device
-
-LETTERS = tuple("abcdefgh")
+from scaseg.typed import Json
 
 
-def compare(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare what `options` names (see scaseg/compare.py); writes the comparison's folder, returns its JSON."""
-    asked = letters(options, LETTERS)
-    if options["output"] is not None:
-        _check_output(options["output"])
-    if options["hardware"]["threads"]:
-        torch.set_num_threads(options["hardware"]["threads"])
-    with stage("loading the models"):
-        models = contenders(
-            asked, options["checkpoint"], chosen_device(options["hardware"]["accelerator"], "hardware.accelerator")
-        )
-    config = models[0].runs[0].config
-    split = options["split"] or config["dataset"]["val_split"]
-    source = build_source(config["dataset"], options["data_dir"] or config["data_dir"], split)
-    if not source.labelled:
-        raise UserError(f"split={split} has no masks: take one that has")
-    names = [source.name(i) for i in range(len(source))]
-    if unknown := [name for name in options["images"] if name not in names]:
-        raise UserError(f"images={','.join(unknown)}: not in the split {split}, whose first is {names[0]}")
+def compare(options: CompareConfig) -> Json:
+    """Compare what `options` names; writes the comparison's folder, returns its JSON."""
+    if options.output is not None:
+        _check_output(options.output)
+    models, source = found_in(options)
+    config, split = models[0].runs[0].config, source.split
     folder = _folder(models, split, options)
     settings = Settings(
-        options["boundary_widths"],
-        options["trimap_widths"],
-        options["object_sizes"],
-        options["calibration_bins"],
-        Protocol.of(config["protocol"]).mean_over,
+        options.boundary_widths,
+        options.trimap_widths,
+        options.object_sizes,
+        options.calibration_bins,
+        config.protocol.mean_over,
     )
-    found, shown = collect(models, source, settings, options["pictures"], options["images"])
-    drawn = bootstrap.weights(len(source), options["resamples"], options["seed"])
-    with stage(f"resampling the images {options['resamples']} times"):
-        figures = _figures(models, found, settings, source.labels.names, drawn, options["level"])
-    result: dict[str, Any] = {
+    found, shown = collect(models, source, settings, options.pictures, options.images)
+    drawn = bootstrap.weights(len(source), options.resamples, options.seed)
+    with stage(f"resampling the images {options.resamples} times"):
+        figures = _figures(models, found, settings, source.labels.names, drawn, options.level)
+    result: Json = {
         "status": "done",
-        "dataset": config["dataset"]["name"],
+        "dataset": config.dataset.name,
         "split": split,
         "images": len(source),
         "settings": {
             **vars(settings),
             "mean_over": settings.mean_over.value,
-            "resamples": options["resamples"],
-            "level": options["level"],
+            "resamples": options.resamples,
+            "level": options.level,
         },
         "intervals": "of the images alone: low and high leave out what training again with other seeds would change",
         "models": {model.letter: _model(model) for model in models},
@@ -97,28 +80,28 @@ def _check_output(output: str) -> None:
     check_writable("output", Path(output))
 
 
-def _folder(models: Sequence[Contender], split: str, options: Mapping[str, Any]) -> Path:
+def _folder(models: Sequence[Contender], split: str, options: CompareConfig) -> Path:
     """The folder that is asked for, else one named after what is compared, and how."""
-    if options["output"] is not None:
-        return Path(options["output"])
+    if options.output is not None:
+        return Path(options.output)
     identity = [str(run.path) for model in models for run in model.runs]
-    identity += [repr(value) for key, value in sorted(options.items()) if key not in (*LETTERS, "hardware")]
+    identity += [repr(value) for key, value in sorted(vars(options).items()) if key not in ("ckpt", "hardware")]
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:8]
-    dataset = models[0].runs[0].config["dataset"]["name"]
+    dataset = models[0].runs[0].config.dataset.name
     folder = Path("comparisons") / f"{dataset}-{split}-{digest}"
     check_writable("output", folder)
     return folder
 
 
-def _model(model: Contender) -> dict[str, Any]:
+def _model(model: Contender) -> Json:
     run = model.runs[0]
     return {
         "label": model.label,
-        "backbone": run.config["backbone"]["name"],
-        "decoder": run.config["decoder"]["name"],
-        "params": sum(parameter.numel() for parameter in run.model.parameters()),
+        "backbone": run.config.backbone.name,
+        "decoder": run.config.decoder.name,
+        "params": sum(parameter.numel() for parameter in run.segmentor.parameters()),
         "checkpoints": [str(run.path) for run in model.runs],
-        "seeds": [run.config["seed"] for run in model.runs],
+        "seeds": [run.config.seed for run in model.runs],
     }
 
 
@@ -129,17 +112,17 @@ def _figures(
     classes: Sequence[str],
     drawn: Floats,
     level: float,
-) -> dict[str, Any]:
+) -> Json:
     """Every measure of every model, over its runs the mean, and the differences of all pairs."""
     images = drawn.shape[1]
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]
     named += [("per_class_iou", name, class_measure(i, settings), True) for i, name in enumerate(classes)]
-    result: dict[str, Any] = {"measures": {}, "per_class_iou": {}}
+    result: Json = {"measures": {}, "per_class_iou": {}}
     for kind, name, measure, more_is_better in named:
         values, samples = {}, {}
-        entry: dict[str, Any] = {"more_is_better": more_is_better, "models": {}, "differences": {}}
+        entry: Json = {"more_is_better": more_is_better, "models": {}, "differences": {}}
         for model in models:
             runs = [bootstrap.total(statistics, measure) for statistics in found[model.letter]]
             values[model.letter] = float(np.mean(runs))

@@ -1,7 +1,7 @@
 """Multiply-adds of a segmentor by part, from one forward pass without data (the meta device serves)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +113,7 @@ class Recorder(TorchDispatchMode):
         self.operations.append(Operation(self._path[-1], cost.kind, cost.macs, cost.paper))
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         out = NotImplemented
@@ -132,7 +132,7 @@ class Recorder(TorchDispatchMode):
             self._alive.append(tensor)
         return out
 
-    def _price(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Cost | None]:
+    def _price(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Cost | None]:
         """Run an operator that may cost something: as a whole where it has a rule, else piece by piece."""
         if func.overloadpacket in COSTS:
             out = func(*args, **kwargs)

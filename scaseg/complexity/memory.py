@@ -1,6 +1,7 @@
 """Peak memory of a pass, derived: the bytes of all tensors that are alive at once."""
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class LiveTensors(TorchDispatchMode):
         self.now -= self._sizes.pop(key)
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for tensor in tree_iter(out):

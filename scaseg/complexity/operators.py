@@ -7,7 +7,7 @@ a nearest one, 1 per input element of an adaptive average pooling; softmax, acti
 free. It has no rule for scaled_dot_product_attention, counted here as the two products that it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -133,7 +133,7 @@ def is_free(operator: torch._ops.OpOverload) -> bool:
     return operator.namespace == "prim"
 
 
-def cost_of(operator: torch._ops.OpOverload, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Cost | None:
+def cost_of(operator: torch._ops.OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> Cost | None:
     """The cost of one call, or None for an operator without a rule."""
     rule = COSTS.get(operator.overloadpacket)
     if rule is None:

@@ -4,50 +4,57 @@ SCASeg's code derives from U-MixFormer's; mmsegmentation's base head owns a clas
 their own leave dead. Derived in the paper's column and in each project's own statement of its size.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from scaseg.models.decoders.vwformer import head_of
+from scaseg.parts import Decoder
 
 # Width of the unused 1x1 classifier (width -> K, with bias) that each head inherits.
 DEAD_CLASSIFIER = {"scaseg": 256, "umixformer": 256, "feedformer": 256, "segformer": 128, "metaseg": 128}
 
 
-def unused_parameters(decoder: Mapping[str, Any], channels: Sequence[int], num_classes: int) -> int:
-    """Number of unused parameters in the published form of `decoder` (its config) over maps of `channels`.
+def unused_parameters(decoder: Decoder, channels: Sequence[int], num_classes: int) -> int:
+    """Number of unused parameters in the published form of `decoder` over maps of `channels`.
 
     scaseg and umixformer also hold, for each stage, a 1x1 convolution T -> T with bias and, outside their
     Cityscapes block, a LayerNorm(T), T = sum of channels.
     """
-    width = DEAD_CLASSIFIER.get(str(decoder.get("name")), 0)
+    width = DEAD_CLASSIFIER.get(decoder.name, 0)
     unused = width * num_classes + num_classes if width else 0
-    if decoder.get("name") in ("scaseg", "umixformer"):
+    if decoder.name in ("scaseg", "umixformer"):
         total = sum(channels)
-        norm = 2 * total if decoder.get("query_pool", 1) == 1 else 0
+        norm = 2 * total if (decoder.option("query_pool") or 1) == 1 else 0
         unused += len(channels) * (total * total + total + norm)
     return unused
 
 
-def idle_resize(decoder: Mapping[str, Any], channels: Sequence[int], image_size: tuple[int, int]) -> int:
+def idle_resize(decoder: Decoder, channels: Sequence[int], image_size: tuple[int, int]) -> int:
     """Cost, in the paper's convention, of resizing what needs none, as the published code of three decoders does.
 
     segnext and metaseg resize stage 2 to its own size; vwformer's plain form spreads one value of the whole map by a
     bilinear resize. Each costs 4 for each element.
     """
-    if decoder.get("name") in ("segnext", "metaseg"):
+    if decoder.name in ("segnext", "metaseg"):
         width = channels[1]
-    elif decoder.get("name") == "vwformer" and decoder.get("form") == "plain":
-        width = decoder["embed_channels"]
+    elif decoder.name == "vwformer":
+        keys = ("form", "embed_channels", "heads")
+        form, width, _ = head_of(
+            str(decoder.option("backbone")), decoder.option("query_pool") or 1, *map(decoder.option, keys)
+        )
+        if form == "city":
+            return 0
     else:
         return 0
     height, width_in_pixels = (-(-side // 8) for side in image_size)
     return 4 * int(width) * height * width_in_pixels
 
 
-def as_published(decoder: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of the form whose operations the paper counts: rewritings that keep the function undone."""
+def as_published(decoder: Decoder) -> Decoder:
+    """The form whose operations the paper counts: rewritings that keep the function undone."""
     literal = {"fuse": "literal", "strip": "exact"}
-    return {**decoder, **{key: value for key, value in literal.items() if key in decoder}}
+    return decoder.changed(**{key: value for key, value in literal.items() if key in decoder.values})
 
 
-def as_built(decoder: Mapping[str, Any]) -> dict[str, Any]:
-    """The config whose parameters the paper counts: its code builds all four blocks, used or not."""
-    return {**decoder, "clb_stages": [4, 3, 2, 1]} if "clb_stages" in decoder else dict(decoder)
+def as_built(decoder: Decoder) -> Decoder:
+    """The form whose parameters the paper counts: its code builds all four blocks, used or not."""
+    return decoder.changed(clb_stages=[4, 3, 2, 1]) if "clb_stages" in decoder.values else decoder

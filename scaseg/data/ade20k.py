@@ -52,6 +52,7 @@ class ADE20K(FolderDataset):
         ignore_colour=(0, 0, 0),
     )
     splits: ClassVar = ("train", "val", "test")
+    terms: ClassVar = "ADE20K: non-commercial research and education"
     without_masks: ClassVar = ("test",)
     counts: ClassVar = {"train": 20210, "val": 2000, "test": 3352}
     archives: ClassVar = (

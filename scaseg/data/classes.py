@@ -11,6 +11,7 @@ from scaseg.data.labels import IGNORE, Colour, LabelTable, distinct_colours
 from scaseg.data.listing import normal
 from scaseg.data.text import read_text
 from scaseg.errors import UserError
+from scaseg.typed import Yaml
 
 FORM = "a list of names, or of {name: ..., id: ..., colour: [r, g, b]}"
 MOST = 253
@@ -65,7 +66,7 @@ def class_table(classes: Any, ignore_ids: Sequence[int], where: str) -> LabelTab
     return LabelTable(tuple(names), tuple(colours), raw_ids | dict.fromkeys(ignored, IGNORE))
 
 
-def _entries(classes: Any, where: str) -> list[tuple[Any, dict[str, Any]]]:
+def _entries(classes: Any, where: str) -> list[tuple[Any, Yaml]]:
     """(as given, as a mapping) of each class."""
     if isinstance(classes, Mapping) and "names" in classes:
         if other := [str(key) for key in classes if key not in _YOLO]:

@@ -60,6 +60,7 @@ class COCOStuff164k(FolderDataset):
         ignore_colour=(0, 0, 0),
     )
     splits: ClassVar = ("train", "val", "test")
+    terms: ClassVar = "COCO images under Flickr's terms of use, annotations CC BY 4.0"
     without_masks: ClassVar = ("test",)
     counts: ClassVar = {"train": 118287, "val": 5000, "test": 40670}
     submission: ClassVar = Submission(coco=True)

@@ -2,8 +2,8 @@
 
 import random
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import cv2
 import numpy as np
@@ -11,12 +11,47 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
-from scaseg.data.folder import FolderDataset, Picture
-from scaseg.data.sizes import box_ratio, evaluation_size
+from scaseg.data.folder import FolderDataset
+from scaseg.data.sizes import box_ratio
 from scaseg.data.source import Source
 from scaseg.data.transforms import training_pipeline
+from scaseg.evaluation.protocol import Protocol
+from scaseg.evaluation.views import view, views
+from scaseg.schema import Augment
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
+
+
+class TrainItem(TypedDict):
+    """Image (H, W, 3) and mask (H, W), both uint8."""
+
+    image: Tensor
+    mask: Tensor
+
+
+class TrainBatch(TypedDict):
+    """Images (B, 3, H, W) and masks (B, H, W), both uint8."""
+
+    image: Tensor
+    mask: Tensor
+
+
+class EvalItem(TypedDict):
+    """An image as the protocol shows it (h, w, 3), its mask (H, W), its name; views: it at each scale."""
+
+    image: Tensor
+    mask: Tensor
+    name: str
+    views: NotRequired[list[Tensor]]
+
+
+class EvalBatch(TypedDict):
+    """See collate_eval."""
+
+    image: Tensor | list[Tensor]
+    mask: Tensor | list[Tensor]
+    name: list[str]
+    views: NotRequired[list[Tensor] | list[list[Tensor]]]
 
 
 def trained_on(train: Source | None, other: Source) -> int:
@@ -26,20 +61,20 @@ def trained_on(train: Source | None, other: Source) -> int:
     return len({pair.image for pair in train.pairs} & {pair.image for pair in other.pairs})
 
 
-class TrainSamples(Dataset[dict[str, Tensor]]):
+class TrainSamples(Dataset[TrainItem]):
     """Augmented samples indexed by the run's sample counter n = 0, 1, 2, ... across epochs.
 
     Epoch n // len(source) goes through the source in an order of its own.
     Item: image (H, W, 3) and mask (H, W), both uint8.
     """
 
-    def __init__(self, source: Source, augment: Mapping[str, Any], seed: int):
+    def __init__(self, source: Source, augment: Augment, seed: int):
         self.source, self.seed = source, seed
-        self.pipeline = training_pipeline(**augment)
+        self.pipeline = training_pipeline(augment)
         self.crop = self.pipeline.transforms[0]
         self._order: tuple[int, Any] = -1, None
 
-    def __getitem__(self, n: int) -> dict[str, Tensor]:
+    def __getitem__(self, n: int) -> TrainItem:
         generator = np.random.default_rng((self.seed, _AUGMENT, n))
         draws = random.Random(int.from_bytes(generator.bytes(16)))
         # One generator for the whole pipeline: set_random_seed would give every transform the same numbers.
@@ -51,7 +86,7 @@ class TrainSamples(Dataset[dict[str, Tensor]]):
         else:
             image, mask = self.source.read(index)
         sample = self.pipeline(image=image, mask=mask, factor=factor)
-        return {key: torch.from_numpy(sample[key]) for key in ("image", "mask")}
+        return {"image": torch.from_numpy(sample["image"]), "mask": torch.from_numpy(sample["mask"])}
 
     def index(self, n: int) -> int:
         """Which sample of the source is the n-th of the run."""
@@ -62,57 +97,48 @@ class TrainSamples(Dataset[dict[str, Tensor]]):
         return int(self._order[1][position])
 
 
-class EvalSamples(Dataset[dict[str, Any]]):
+class EvalSamples(Dataset[EvalItem]):
     """Samples as the protocol shows them: the image resized into its box, the mask at its own size.
 
     Item: image (h, w, 3) uint8, mask (H, W) uint8, name; with scales other than 1 also `views`, the image at each.
     """
 
-    def __init__(self, source: Source, protocol: Mapping[str, Any]):
-        self.source = source
-        self.box = protocol.get("box")
-        self.size_divisor = protocol.get("size_divisor") or 1
-        self.scales = protocol.get("scales") or [1.0]
+    def __init__(self, source: Source, protocol: Protocol):
+        self.source, self.protocol = source, protocol
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, i: int) -> dict[str, Any]:
+    def __getitem__(self, i: int) -> EvalItem:
         image, mask = self.source.read(i)
-        item = {"image": self._view(image, 1.0), "mask": torch.from_numpy(mask), "name": self.source.name(i)}
-        if list(self.scales) != [1.0]:
-            item["views"] = [self._view(image, scale) for scale in self.scales]
+        seen = torch.from_numpy(view(image, self.protocol))
+        item: EvalItem = {"image": seen, "mask": torch.from_numpy(mask), "name": self.source.name(i)}
+        if self.protocol.scales != [1.0]:
+            item["views"] = [torch.from_numpy(one) for one in views(image, self.protocol)]
         return item
 
-    def _view(self, image: Picture, scale: float) -> Tensor:
-        stored = image.shape[0], image.shape[1]
-        size = evaluation_size(stored, self.box, self.size_divisor, scale)
-        if size != stored:
-            image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        return torch.from_numpy(image)
 
-
-def collate_train(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def collate_train(samples: Sequence[TrainItem | EvalItem]) -> TrainBatch:
     """Images (B, 3, H, W) uint8, channels last in memory; masks (B, H, W) uint8."""
-    batch: dict[str, Tensor] = default_collate([{key: s[key] for key in ("image", "mask")} for s in samples])
+    batch = default_collate([{"image": s["image"], "mask": s["mask"]} for s in samples])
     return {"image": batch["image"].permute(0, 3, 1, 2), "mask": batch["mask"]}
 
 
-def collate_eval(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def collate_eval(samples: Sequence[EvalItem]) -> EvalBatch:
     """As collate_train where all sizes are equal, else lists of (3, h, w) and of (H, W); and the names.
 
     `views`, where there are any: a list over scales of (B, 3, h, w), else over samples of lists of (3, h, w).
     """
-    batch: dict[str, Any] = {"name": [s["name"] for s in samples]}
-    several = "views" in samples[0]
+    names, several = [s["name"] for s in samples], "views" in samples[0]
     if len({(s["image"].shape, s["mask"].shape) for s in samples}) == 1:
-        batch |= collate_train(samples)
+        together = collate_train(samples)
+        batch: EvalBatch = {"name": names, "image": together["image"], "mask": together["mask"]}
         if several:
             scales = zip(*(s["views"] for s in samples), strict=True)
             batch["views"] = [torch.stack(scale).permute(0, 3, 1, 2) for scale in scales]
         return batch
-    batch["image"] = [s["image"].permute(2, 0, 1) for s in samples]
-    batch["mask"] = [s["mask"] for s in samples]
+    images = [s["image"].permute(2, 0, 1) for s in samples]
+    batch = {"name": names, "image": images, "mask": [s["mask"] for s in samples]}
     if several:
         batch["views"] = [[view.permute(2, 0, 1) for view in s["views"]] for s in samples]
     return batch

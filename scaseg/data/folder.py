@@ -48,6 +48,11 @@ class FolderDataset:
     submission: ClassVar[Submission] = Submission()
     archives: ClassVar[tuple[Archive, ...]] = ()
     counts: ClassVar[Mapping[str, int]] = {}  # pairs of each split of the whole release
+    terms: ClassVar[str] = "not recorded"  # of use of the images, as their makers state them
+
+    @classmethod
+    def complete(cls, folder: Path) -> None:
+        """Write what the archives lack and follows from them; called before the splits are verified."""
 
     def __init__(self, data_dir: str | Path | None = None, split: str = "train"):
         if split not in self.splits:

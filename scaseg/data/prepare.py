@@ -1,29 +1,26 @@
 """From a folder of official archives to a verified dataset."""
 
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from scaseg.data.archives import link_within, unpack
+from scaseg.data.archives import unpack
 from scaseg.data.build import build_source, dataset_class
 from scaseg.data.folder import FolderDataset, Pair
-from scaseg.data.listing import masks_in
-from scaseg.data.pairing import listed
 from scaseg.data.verify import Verified, check_counts, check_faults, same_images, union, verify
 from scaseg.errors import UserError
-from scaseg.files import write_text
+from scaseg.parts import DatasetPart
 
 Progress = Callable[[str], Callable[[int, int], None]]  # a title -> a report of (done, total)
 REQUIRED = ("train", "val")
 
 
-def unpack_all(cfg: Mapping[str, Any], archives: Path, folder: Path, progress: Progress) -> list[str]:
+def unpack_all(dataset: DatasetPart, archives: Path, folder: Path, progress: Progress) -> list[str]:
     """Unpack whatever archives of the dataset lie in `archives`; returns a line about each."""
-    kind = dataset_class(cfg)
+    kind = dataset_class(dataset)
     known = getattr(kind, "archives", ())
     if not known:
-        raise UserError(f"dataset={cfg['name']} has no official archives: leave archives out to verify the folder")
+        raise UserError(f"dataset={dataset.name} has no official archives: leave archives out to verify the folder")
     if not archives.is_dir():
         raise UserError(f"archives={archives}: no such folder")
     there = sorted(path for path in archives.iterdir() if path.is_file())
@@ -40,23 +37,22 @@ def unpack_all(cfg: Mapping[str, Any], archives: Path, folder: Path, progress: P
 
 
 def verify_all(
-    cfg: Mapping[str, Any], folder: Path, subset: bool, workers: int, progress: Progress
+    dataset: DatasetPart, folder: Path, subset: bool, workers: int, progress: Progress
 ) -> tuple[list[Verified], list[str]]:
     """Verify every split that is there; train and val must be. Returns them, and lines about what is odd.
 
     UserError for faulty pairs and, without `subset`, for splits that are not whole.
     """
-    kind = dataset_class(cfg)
+    kind = dataset_class(dataset)
     if not issubclass(kind, FolderDataset):
-        raise UserError(f"dataset={cfg['name']} has no files to prepare")
-    if cfg["name"] == "voc":
-        _list_of_trainaug(folder)
+        raise UserError(f"dataset={dataset.name} has no files to prepare")
+    kind.complete(folder)
     found: list[Verified] = []
     odd: list[str] = []
     opened: set[Pair] = set()
     for split in kind.splits:
         try:
-            source = build_source(cfg, str(folder), split)
+            source = build_source(dataset, str(folder), split)
         except UserError as error:
             if split in REQUIRED:
                 raise
@@ -75,14 +71,3 @@ def verify_all(
     if len(same) > 5:
         odd.append(f"and {len(same) - 5} more images twice")
     return found, odd
-
-
-def _list_of_trainaug(folder: Path) -> None:
-    """train_aug is every mask of SegmentationClassAug, VOC's and SBD's, but those of val: its list, if it lacks."""
-    lists, masks = folder / "ImageSets/Segmentation", folder / "SegmentationClassAug"
-    if not masks.is_dir() or not (lists / "val.txt").is_file() or link_within(folder, lists / "trainaug.txt"):
-        return
-    if not any((lists / name).exists() for name in ("trainaug.txt", "train_aug.txt")):
-        found = masks_in(masks, ".png").files
-        val = set(listed(lists / "val.txt", found))
-        write_text(lists / "trainaug.txt", "".join(f"{name}\n" for name in found if name not in val))

@@ -30,6 +30,7 @@ class Shapes:
         raw_ids={i: i for i in range(8)},
     )
     splits: ClassVar = tuple(_LENGTHS)
+    terms: ClassVar = "drawn by the program; no terms"
     labelled: ClassVar = True
     submission: ClassVar = Submission()
     submission_labels: ClassVar = labels

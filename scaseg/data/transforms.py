@@ -15,26 +15,19 @@ from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.photometric import Distortion, Photometric, distort
 from scaseg.data.sizes import Size, box_ratio
+from scaseg.schema import Augment
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
 
 
-def training_pipeline(
-    crop_size: Sequence[int],
-    resize_box: Sequence[int] | None = None,
-    scale: Sequence[float] = (0.5, 2.0),
-    cat_max_ratio: float = 0.75,
-    flip: float = 0.5,
-    photometric: bool = True,
-    hue: float = 18.0,
-) -> A.Compose:
+def training_pipeline(augment: Augment) -> A.Compose:
     """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
 
     `is_check_shapes` is off because the image may come decoded at a fraction of the mask's size.
     """
-    colour = Photometric(hue=hue) if photometric else None
-    crop = ScaledCrop(crop_size, resize_box, scale, cat_max_ratio, flip, colour)
+    colour = Photometric(hue=augment.hue) if augment.photometric else None
+    crop = ScaledCrop(augment.crop_size, augment.resize_box, augment.scale, augment.cat_max_ratio, augment.flip, colour)
     return A.Compose([crop], is_check_shapes=False)
 
 

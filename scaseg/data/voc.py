@@ -1,11 +1,15 @@
 """Pascal VOC 2012, 21 classes with the background; object borders (255) are ignored."""
 
+from pathlib import Path
 from typing import ClassVar
 
+from scaseg.data.archives import link_within
 from scaseg.data.folder import FolderDataset, Pair
 from scaseg.data.labels import IGNORE, LabelTable, names
 from scaseg.data.listing import images_in, masks_in
+from scaseg.data.pairing import listed
 from scaseg.data.release import Archive, Submission
+from scaseg.files import write_text
 
 
 class VOC(FolderDataset):
@@ -30,6 +34,7 @@ class VOC(FolderDataset):
         ignore_colour=(224, 224, 192),
     )
     splits: ClassVar = ("train", "val", "trainval", "train_aug", "test")
+    terms: ClassVar = "Pascal VOC 2012: images under Flickr's terms of use, database for research"
     without_masks: ClassVar = ("test",)
     counts: ClassVar = {"train": 1464, "val": 1449, "trainval": 2913, "train_aug": 10582, "test": 1456}
     folder: ClassVar = "VOCdevkit/VOC2012"
@@ -50,6 +55,17 @@ class VOC(FolderDataset):
         Archive("VOC2012test*.tar", _TREE),
         Archive("SegmentationClassAug*.zip", {"SegmentationClassAug/": "SegmentationClassAug/"}),
     )
+
+    @classmethod
+    def complete(cls, folder: Path) -> None:
+        """train_aug is every mask of SegmentationClassAug, VOC's and SBD's, but those of val: its list, if it lacks."""
+        lists, masks = folder / "ImageSets/Segmentation", folder / "SegmentationClassAug"
+        if not masks.is_dir() or not (lists / "val.txt").is_file() or link_within(folder, lists / "trainaug.txt"):
+            return
+        if not any((lists / name).exists() for name in ("trainaug.txt", "train_aug.txt")):
+            found = masks_in(masks, ".png").files
+            val = set(listed(lists / "val.txt", found))
+            write_text(lists / "trainaug.txt", "".join(f"{name}\n" for name in found if name not in val))
 
     def find_pairs(self) -> list[Pair]:
         """The pairs that the split's list names."""

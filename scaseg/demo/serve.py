@@ -3,20 +3,18 @@
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-
+from scaseg.demo.options import DemoConfig
 from scaseg.errors import UserError
 from scaseg.progress import stage
-from scaseg.runs.folder import run_of
+from scaseg.runs.folder import CHECKPOINTS, run_of
 from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
 
 LOOPBACK = "127.0.0.1"
 
 
-def serve(paths: Sequence[str], options: dict[str, Any]) -> None:
+def serve(options: DemoConfig) -> None:
     """Load the models and answer until interrupted. Raises UserError."""
     try:
         import uvicorn
@@ -24,9 +22,8 @@ def serve(paths: Sequence[str], options: dict[str, Any]) -> None:
         from scaseg.demo.server import Limits, application
     except ImportError as error:
         raise UserError(f"the demo needs {error.name}: pip install 'scaseg[demo]'") from error
-    if options["threads"]:
-        torch.set_num_threads(options["threads"])
-    device = chosen_device(options["device"], "device")
+    device = chosen_device(options.hardware)
+    paths = options.paths
     names = display_names(paths)
     with stage("loading the models"):
         models: dict[str, TrainedModel] = {
@@ -35,11 +32,11 @@ def serve(paths: Sequence[str], options: dict[str, Any]) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a demo's port stays taken after its end
     try:
-        listener.bind((LOOPBACK, options["port"]))
+        listener.bind((LOOPBACK, options.port))
     except OSError as error:
-        raise UserError(f"port={options['port']}: {error.strerror}; port=0 takes any that is free") from error
+        raise UserError(f"port={options.port}: {error.strerror}; port=0 takes any that is free") from error
     port = listener.getsockname()[1]
-    limits = Limits(options["max_mb"] * 2**20, options["max_megapixels"] * 10**6)
+    limits = Limits(options.max_mb * 2**20, options.max_megapixels * 10**6)
     app = application(models, limits, [LOOPBACK, "localhost"])
     print(f"http://{LOOPBACK}:{port}  ({', '.join(models)}; Ctrl-C ends it)", flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
@@ -59,5 +56,5 @@ def display_names(paths: Sequence[str]) -> list[str]:
 def _run(path: Path) -> str:
     path = path.resolve()
     if path.is_dir():
-        return path.name
+        return path.parent.name if path.name == CHECKPOINTS else path.name
     return path.stem if run_of(path) == path.parent else run_of(path).name

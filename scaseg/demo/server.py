@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,6 +29,7 @@ from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.trained.images import Picture
 from scaseg.trained.model import TrainedModel
+from scaseg.typed import Json
 
 PAGE = Path(__file__).with_name("page")
 FILES = {
@@ -135,7 +135,7 @@ def _decoded(data: bytes, most: int) -> Picture:
         ) from error
 
 
-def _answer(name: str, model: TrainedModel, image: Picture) -> dict[str, Any]:
+def _answer(name: str, model: TrainedModel, image: Picture) -> Json:
     """One model's mask as an picture that the page lays over the image, and the share of each class in it."""
     start = time.perf_counter()
     mask = model.predict(image)

@@ -11,9 +11,10 @@ from pycocotools import mask as coco
 
 from scaseg.data.labels import Mask
 from scaseg.errors import UserError
+from scaseg.typed import Json
 
 
-def segments(categories: Mask, image_id: int) -> list[dict[str, Any]]:
+def segments(categories: Mask, image_id: int) -> list[Json]:
     """One entry a category of (H, W) category ids."""
     found = []
     for category in np.unique(categories).tolist():
@@ -28,7 +29,7 @@ def read_segments(entries: Any, where: str) -> dict[int, Callable[[tuple[int, ..
 
     UserError, naming the file `where`, for entries of another form, and for pixels with two categories or none.
     """
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    by_image: dict[int, list[Json]] = defaultdict(list)
     for place, entry in enumerate(entries if isinstance(entries, list) else [entries]):
         keys = {"image_id", "category_id", "segmentation"}
         if not isinstance(entry, dict) or not keys <= entry.keys() or not 92 <= int(entry["category_id"]) <= 183:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from scaseg.aligned import aligned
 from scaseg.evaluation.protocol import MeanOver
 
 
@@ -85,19 +86,18 @@ class ConfusionMatrix(Metric):
 
 def table(result: Scores, names: Sequence[str]) -> str:
     """Per-class IoU as aligned text, absent classes named."""
-    width = max(len(name) for name in (*names, "pixel accuracy"))
     total = max(1, sum(result.pixels))
-    lines = [f"{'class':<{width}}     IoU    acc.  share"]
+    rows = [["class", "IoU", "acc.", "share"]]
     for i, name in enumerate(names):
         if i in result.absent:
-            lines.append(f"{name:<{width}}       -       -      -   absent: not in the mean")
+            rows.append([name, "-", "-", "-", "absent: not in the mean"])
         else:
-            share = 100 * result.pixels[i] / total
-            lines.append(f"{name:<{width}}  {_cell(result.iou[i])}  {_cell(result.accuracy[i])}  {share:5.1f}")
-    lines.append(f"{'mean':<{width}}  {_cell(result.mean_iou)}  {_cell(result.mean_accuracy)}")
-    lines.append(f"{'pixel accuracy':<{width}}          {_cell(result.pixel_accuracy)}")
-    return "\n".join(lines)
+            share = f"{100 * result.pixels[i] / total:.1f}"
+            rows.append([name, _cell(result.iou[i]), _cell(result.accuracy[i]), share])
+    rows.append(["mean", _cell(result.mean_iou), _cell(result.mean_accuracy)])
+    rows.append(["pixel accuracy", "", _cell(result.pixel_accuracy)])
+    return aligned(rows)
 
 
 def _cell(value: float) -> str:
-    return f"{'-':>6}" if value != value else f"{value:6.2f}"
+    return "-" if value != value else f"{value:.2f}"

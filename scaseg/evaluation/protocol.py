@@ -1,11 +1,13 @@
 """How images are evaluated and predicted: at which size, in which views, and over which classes the mean goes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from math import inf
 
 from scaseg.data.sizes import Size, evaluation_size
+from scaseg.errors import UserError
+from scaseg.typed import Checked, number
 
 
 class Mode(Enum):
@@ -35,15 +37,16 @@ class MeanOver(Enum):
 
 
 @dataclass
-class Protocol:
+class Protocol(Checked):
     """How images are evaluated: the whole image, or overlapping windows whose logits are averaged.
 
     Several scales, and flip, are views of one image: the mean of their class probabilities decides.
     """
 
+    section = "protocol"
     mode: Mode = Mode.whole
     box: list[int] | None = None  # (long side, short side), pixels; null: the image's own size
-    size_divisor: int = 1  # sides are rounded up to it
+    size_divisor: int = number(1, 1)  # sides are rounded up to it
     window: list[int] | None = None  # (height, width), pixels
     stride: list[int] | None = None
     scales: list[float] = field(default_factory=lambda: [1.0])  # of the size that box gives
@@ -51,12 +54,16 @@ class Protocol:
     logits_resized: Resized = Resized.once
     mean_over: MeanOver = MeanOver.truth
 
-    @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Protocol":
-        """From plain values as checkpoints hold them; what older ones lack is as it was for them."""
-        kinds = {"mode": Mode, "logits_resized": Resized, "mean_over": MeanOver}
-        values: dict[str, Any] = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
-        return cls(**values | {key: kind(values[key]) for key, kind in kinds.items() if key in values})
+    def check(self) -> None:
+        check_box("protocol.box", self.box)
+        if not self.scales or not all(0 < scale < inf for scale in self.scales):
+            raise UserError(f"protocol.scales={self.scales}: at least one factor above 0; [1.0] is the image as it is")
+        if self.mode is Mode.whole:
+            return
+        if not (self.window and self.stride and len(self.window) == len(self.stride) == 2):
+            raise UserError("protocol.mode=slide needs protocol.window=[h,w] and protocol.stride=[h,w]")
+        if any(s > w or s < 1 for s, w in zip(self.stride, self.window, strict=True)):
+            raise UserError(f"protocol.stride={self.stride} must lie within window={self.window}")
 
     @property
     def windows(self) -> tuple[Size, Size] | None:
@@ -65,6 +72,22 @@ class Protocol:
             return None
         return (self.window[0], self.window[1]), (self.stride[0], self.stride[1])
 
+    @property
+    def in_words(self) -> str:
+        """For people."""
+        size = f"in a box of {self.box}" if self.box else "at the image's own size"
+        if self.scales != [1.0]:
+            size += f", scales {self.scales}"
+        if self.flip:
+            size += ", flipped too"
+        return f"windows {self.window}, stride {self.stride}, {size}" if self.windows else f"whole image {size}"
+
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the model sees an image of this size."""
         return evaluation_size(size, self.box, self.size_divisor, scale)
+
+
+def check_box(key: str, box: Sequence[int] | None) -> None:
+    """Raise UserError for what is no (long side, short side)."""
+    if box is not None and (len(box) != 2 or min(box) < 1):
+        raise UserError(f"{key}={box}: (long side, short side) in pixels, or null for the image's own size")

@@ -19,11 +19,11 @@ from scaseg.errors import UserError
 from scaseg.evaluation.coco import read_segments, segments
 from scaseg.evaluation.metrics import confusion_matrix
 
-PREDICTIONS = "predictions"  # the tree of PNGs, within the export folder
+PREDICTIONS = "predictions"  # the tree of PNGs, within the folder
 Report = Callable[[int, int], None]
 
 
-class Export:
+class SubmissionWriter:
     """Writes predictions into `folder`.part; `finish` checks them, packs them and gives the folder its name.
 
     source: the dataset's split, whose `submission` and `submission_labels` say what is wanted.
@@ -31,20 +31,22 @@ class Export:
 
     def __init__(self, folder: Path, source: Any):
         if folder.exists():
-            raise UserError(f"export={folder} is there already: name a new folder")
+            raise UserError(f"submission={folder} is there already: name a new folder")
         self.folder, self.source = folder, source
         self.part = folder.with_name(folder.name + ".part")
         self.archive: Path | None = None
         self.places = {source.name(i): i for i in range(len(source))}
         paths = {PurePosixPath(self._path(name)) for name in self.places}
         if inside := paths & {folder for path in paths for folder in path.parents}:
-            raise UserError(f"export={folder}: {min(inside)} would be a file and a folder: rename one of the images")
+            raise UserError(
+                f"submission={folder}: {min(inside)} would be a file and a folder: rename one of the images"
+            )
         if source.submission.coco:
             for name in self.places:
                 _image_id(name)
 
     def start(self) -> None:
-        """Make the folder; what an interrupted export of this name left is dropped."""
+        """Make the folder; what an interrupted one of this name left is dropped."""
         shutil.rmtree(self.part, ignore_errors=True)
         (self.part / PREDICTIONS).mkdir(parents=True)
 
@@ -90,7 +92,7 @@ class Export:
 
 
 def check(folder: Path, source: Any, report: Report | None = None) -> torch.Tensor:
-    """Read an export back as the benchmark would; UserError names the first file that its server would refuse.
+    """Read a submission back as the benchmark would; UserError names the first file that its server would refuse.
 
     One PNG an image and no other file, each one channel of 8 bits (indexed where the benchmark says so) at the
     image's own size, holding ids of classes alone; COCO's JSON says the same as the PNGs. Returns the confusion
@@ -100,7 +102,7 @@ def check(folder: Path, source: Any, report: Report | None = None) -> torch.Tens
     table: LabelTable = source.submission_labels
     tree = folder / PREDICTIONS
     if not tree.is_dir():
-        raise UserError(f"{folder} is no export: it has no folder {PREDICTIONS}")
+        raise UserError(f"{folder} is no submission: it has no folder {PREDICTIONS}")
     wanted = {tree / form.path.format(name=source.name(i), split=source.split): i for i in range(len(source))}
     there = {path for path in tree.rglob("*") if path.is_file()}
     for what, paths in ("is missing", wanted.keys() - there), ("belongs to no image", there - wanted.keys()):

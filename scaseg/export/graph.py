@@ -1,7 +1,7 @@
 """The model as a graph with free batch, height and width: what every export starts from."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.export import Dim, ExportedProgram
 
 from scaseg.errors import UserError
 from scaseg.models.segmentor import Segmentor
+from scaseg.parts import Decoder
 
 LEAST_SIDE = 64  # in pixels; times query_pool, for no grid may have a single row
 EXAMPLE = (2, 3, 192, 224)  # no side equal to another, none 1: both would be taken for constants
@@ -19,9 +20,9 @@ OUTPUTS = ("logits", "labels")
 FREE = {"images": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}}
 
 
-def least_side(config: Mapping[str, Any]) -> int:
+def least_side(decoder: Decoder) -> int:
     """Of the images that an exported model takes."""
-    return LEAST_SIDE * int(config["decoder"].get("query_pool") or 1)
+    return LEAST_SIDE * int(decoder.option("query_pool") or 1)
 
 
 class Exported(nn.Module):

@@ -17,7 +17,9 @@ from torch.export import ExportedProgram
 from scaseg.errors import UserError
 from scaseg.export.agreement import Run
 from scaseg.export.graph import EXAMPLE, FREE, least_side, quiet
+from scaseg.models.build import normalisation
 from scaseg.trained.model import TrainedModel
+from scaseg.typed import to_plain
 
 AXES = {"images": {0: "batch", 2: "height", 3: "width"}}
 
@@ -67,6 +69,7 @@ def _named(shape: Any) -> Any:
 
 def metadata(model: TrainedModel, output: str, strip: str) -> dict[str, str]:
     """What a reader needs beside the graph, every value as JSON."""
+    mean, std = normalisation(model.config.backbone)
     about = {
         "classes": list(model.classes),
         "colours": model.colours.tolist(),
@@ -75,13 +78,13 @@ def metadata(model: TrainedModel, output: str, strip: str) -> dict[str, str]:
             "layout": "batch, 3, height, width",
             "type": "float32",
             "range": "RGB on the 0..255 scale",
-            "least_side": least_side(model.config),
+            "least_side": least_side(model.config.decoder),
         },
-        "normalisation": {**model.config["normalisation"], "applied": "inside"},
+        "normalisation": {"mean": mean, "std": std, "applied": "inside"},
         "output": output,
-        "protocol": model.protocol,
+        "protocol": to_plain(model.protocol),
         "strip": strip,
-        "trained_on": model.config["dataset"]["name"],
+        "trained_on": model.config.dataset.name,
     }
     return {name: json.dumps(value) for name, value in about.items()}
 

@@ -7,7 +7,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +14,7 @@ import torch
 from scaseg.data.images import read_image, size_and_turn
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import labels_at
+from scaseg.evaluation.views import view
 from scaseg.export.agreement import Run
 from scaseg.export.graph import least_side
 from scaseg.export.onnx_file import AXES
@@ -67,7 +67,7 @@ def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence
 
 def large_enough(model: TrainedModel, pictures: Sequence[Path]) -> list[Path]:
     """The pictures that an exported model takes, told by their headers; UserError where there is none."""
-    least = least_side(model.config)
+    least = least_side(model.config.decoder)
     kept = [path for path in pictures if min(model.seen_size(size_and_turn(str(path))[0])) >= least]
     if not kept:
         raise UserError(
@@ -96,9 +96,7 @@ def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[
 
 
 def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
-    image = read_image(str(path))
-    height, width = model.seen_size((image.shape[0], image.shape[1]))
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    image = view(read_image(str(path)), model.protocol)
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
 
 

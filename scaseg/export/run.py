@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,12 @@ from scaseg.errors import UserError
 from scaseg.export.agreement import compare, require
 from scaseg.export.graph import capture, quiet
 from scaseg.export.onnx_file import metadata, onnx_runner, require_onnx, write_onnx
+from scaseg.export.options import ExportConfig
+from scaseg.files import output_file
 from scaseg.progress import stage
 from scaseg.runs.folder import run_of
+from scaseg.schema import Device
+from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.pretrained import save
 
@@ -23,20 +27,10 @@ SHOWN = 16  # pictures on which int8 is compared
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
 
 
-class Options(Protocol):
-    """The keys of scaseg.export.ExportConfig that are used here."""
-
-    ckpt: str
-    format: str
-    file: str | None
-    output: str
-    strip: str
-    int8: bool
-    overwrite: bool
-
-
-def export(options: Options, calibration: Sequence[Path], sizes: Sequence[Size]) -> Path:
+def export(options: ExportConfig, calibration: Sequence[Path]) -> Path:
     """Export `options.ckpt`; prints how the file agrees with PyTorch, returns its path. Raises UserError."""
+    chosen_device(Device("cpu", options.hardware.threads))
+    sizes = [(size[0], size[1]) for size in options.sizes]
     with stage("loading the model"):
         model = load_model(Path(options.ckpt))
     target = Path(options.file) if options.file else default_target(Path(options.ckpt), options.format, options.int8)
@@ -49,17 +43,10 @@ def export(options: Options, calibration: Sequence[Path], sizes: Sequence[Size])
         from scaseg.export.quantise import large_enough
 
         calibration = large_enough(model, calibration)
-    part = target.with_name(f"part-{target.name}")  # the suffix stays last: readers go by it
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with output_file("file", target) as part:
         found = _write(model, part, options, sizes)
         if options.int8:
             found += _quantised(model, part, options, calibration)
-        part.replace(target)
-    except OSError as error:
-        raise UserError(f"file={target} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
     print(*found, sep="\n")
     print(f"written: {target} ({target.stat().st_size / 2**20:.1f} MB)")
     return target
@@ -72,7 +59,7 @@ def default_target(ckpt: Path, form: str, int8: bool) -> Path:
     return folder / "export" / (stem + ("-int8" if int8 else "") + SUFFIXES[form])
 
 
-def _write(model: TrainedModel, part: Path, options: Options, sizes: Sequence[Size]) -> list[str]:
+def _write(model: TrainedModel, part: Path, options: ExportConfig, sizes: Sequence[Size]) -> list[str]:
     with stage("following the model (torch.export)"):
         program = capture(model.segmentor, options.output, options.strip)
     about = metadata(model, options.output, options.strip)
@@ -102,7 +89,7 @@ def _torch_runner(path: Path) -> Any:
     return run
 
 
-def _quantised(model: TrainedModel, part: Path, options: Options, calibration: Sequence[Path]) -> list[str]:
+def _quantised(model: TrainedModel, part: Path, options: ExportConfig, calibration: Sequence[Path]) -> list[str]:
     """Turn the checked float32 file into int8 in place; how far it is from PyTorch is told, not judged."""
     from scaseg.export.quantise import equal_labels, quantise
 

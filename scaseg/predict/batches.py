@@ -107,7 +107,7 @@ def _sized(
             fail(one, size)
             continue
         height, width = model.seen_size(size)
-        if model.protocol["mode"] != "slide" and height * width > max_pixels:
+        if model.protocol.windows is None and height * width > max_pixels:
             fail(
                 one,
                 UserError(

@@ -20,6 +20,7 @@ from scaseg.errors import UserError
 from scaseg.files import write_bytes, write_json
 from scaseg.trained.images import Picture
 from scaseg.trained.record import LEGEND, RECORD, Named, check_names, origin, places, read_record, unchanged
+from scaseg.typed import Json
 
 JPEG_QUALITY = 92
 _PART = ".part-"
@@ -36,9 +37,9 @@ class Outputs:
     folder: Path
     kinds: tuple[str, ...]
     labels: LabelTable
-    of: dict[str, Any] = field(default_factory=dict)
-    made: dict[str, dict[str, Any]] = field(default_factory=dict)
-    planned: dict[str, dict[str, Any]] = field(default_factory=dict)
+    of: Json = field(default_factory=dict)
+    made: dict[str, Json] = field(default_factory=dict)
+    planned: dict[str, Json] = field(default_factory=dict)
 
     def files(self, one: Named) -> dict[str, Path]:
         """The paths of an input's results, by kind."""
@@ -96,7 +97,7 @@ class Outputs:
         except OSError as error:
             raise UserError(f"output={self.folder} cannot be written: {error.strerror}") from error
 
-    def finish(self, outcome: dict[str, Any]) -> None:
+    def finish(self, outcome: Json) -> None:
         """Write the record with classes, colours and what came of it."""
         try:
             self._write_record(outcome, self.made)

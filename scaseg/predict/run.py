@@ -2,50 +2,29 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 
+from scaseg.config import merge_protocol
 from scaseg.predict.batches import Outcome, predict_all
+from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
 from scaseg.trained.device import chosen_device
 from scaseg.trained.inputs import Found
 from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.record import KINDS, RECORD
+from scaseg.typed import to_plain
 
 NAMED = 20  # failures repeated at the end
 
 
-class Options(Protocol):
-    """The keys of scaseg.predict.PredictConfig that are used here."""
-
-    ckpt: str
-    output: str
-    write: str
-    overwrite: bool
-    batch_size: int
-    max_pixels: int
-    device: str
-    threads: int | None
-
-
-def predict(
-    options: Options,
-    found: Found,
-    protocol: Callable[[dict[str, Any]], dict[str, Any]],
-) -> Outcome:
-    """Predict what was found into `options.output`; prints what was done.
-
-    protocol: from the model's own to the wanted one.
-    """
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    model = load_model(Path(options.ckpt), chosen_device(options.device, "device"))
-    model.protocol = protocol(model.protocol)
+def predict(options: PredictConfig, found: Found) -> Outcome:
+    """Predict what was found into `options.output`; prints what was done."""
+    model = load_model(Path(options.ckpt), chosen_device(options.hardware))
+    model.protocol = merge_protocol(model.protocol, options.protocol)
     kinds = KINDS if options.write == "both" else (options.write,)
-    of = {"model": digest(model), "protocol": model.protocol, "classes": list(model.classes)}
+    of = {"model": digest(model), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
     outputs = Outputs(Path(options.output), kinds, model.labels, of)
     outputs.begin(found.inputs, options.overwrite)
     start = time.perf_counter()

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
-
 from scaseg.commands import command
 from scaseg.errors import UserError
 from scaseg.files import check_writable, output_file
@@ -45,18 +42,15 @@ class ReportConfig:
     allow: list[str] = field(default_factory=list)  # packages whose classes runs may name; figure counts their models
 
 
-ConfigStore.instance().store(name="report_schema", node=ReportConfig)
-
-
-@command("report")
-def main(cfg: DictConfig) -> None:
+@command("report", ReportConfig)
+def main(cfg: ReportConfig) -> None:
     """Make what was asked for, on standard output or in files."""
     from scaseg.progress import stage
     from scaseg.report.runs import collect, run_folders
 
-    for option in ("curves", "figure", "output"):
-        if cfg[option] is not None:
-            check_writable(option, Path(cfg[option]))
+    for option, file in (("curves", cfg.curves), ("figure", cfg.figure), ("output", cfg.output)):
+        if file is not None:
+            check_writable(option, Path(file))
     if cfg.table == "all" and cfg.format is Format.csv:
         raise UserError("table=all format=csv: a CSV file holds one table; give table=1 to table=8")
     if cfg.curves is not None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from scaseg.config import CONF_DIR, compose, plain
+from scaseg.config import CONF_DIR, compose, run_config
+from scaseg.parts import Backbone, Decoder
 from scaseg.report.published import Row
 
 # dataset -> (height, width), classes (None: the row's own), query pooling of the paper's block
@@ -43,13 +44,13 @@ def count_row(row: Row) -> Counted:
 
     if row.overrides is None or row.counted_as is None:
         raise ValueError(f"row {row.row} of table {row.table} can't be built")
-    plain_block = _config(_overrides(row.overrides), OTHERS[2])
-    params = parameters(plain_block, row.counted_as["params"])
+    backbone, decoder = _model(_overrides(row.overrides), OTHERS[2])
+    params = parameters(backbone, decoder, row.counted_as["params"])
     gflops = {}
     for dataset in row.gflops or (ANY,):
         size, classes, query_pool = CITYSCAPES if dataset == "cityscapes" else OTHERS
-        cfg = _config(_overrides(row.overrides), query_pool)
-        counts = published_counts(cfg, classes or row.counted_as["gflops"], size)
+        backbone, decoder = _model(_overrides(row.overrides), query_pool)
+        counts = published_counts(backbone, decoder, classes or row.counted_as["gflops"], size)
         if counts.unknown:
             raise ValueError(f"operators without a rule: {', '.join(counts.unknown)}")
         gflops[dataset] = counts.macs_paper / 1e9
@@ -63,11 +64,12 @@ def _overrides(made: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{key}={text(value)}" for key, value in made.items())
 
 
-def _config(overrides: tuple[str, ...], query_pool: int) -> dict[str, Any]:
+def _model(overrides: tuple[str, ...], query_pool: int) -> tuple[Backbone, Decoder]:
     """Backbone and decoder; the dataset is any, as classes, size and block are the paper's."""
     cfg = _composed(overrides)
     cfg.dataset.query_pool = query_pool
-    return {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+    run = run_config(cfg)
+    return run.backbone, run.decoder
 
 
 @cache

@@ -8,6 +8,7 @@ from scaseg.errors import UserError
 from scaseg.report.runs import Run
 from scaseg.report.runs_table import columns_of, runs_table
 from scaseg.report.table import markdown
+from scaseg.typed import to_plain
 
 STEP = "trainer/global_step"
 
@@ -25,7 +26,7 @@ class Sweep:
 
 def describe(runs: Sequence[Run], entity: str | None, project: str | None, group: str | None) -> Sweep:
     """From what the runs say of themselves; UserError, naming all that is open, where they do not agree or say."""
-    loggers = [run.config.get("logger") or {} for run in runs]
+    loggers = [to_plain(run.config.logger) for run in runs]
     given = {"entity": entity, "project": project, "group": group}
     said = {key: sorted({str(logger.get(key) or "") for logger in loggers}) for key in given}
     open_keys = [key for key, value in given.items() if not value and (len(said[key]) != 1 or not said[key][0])]

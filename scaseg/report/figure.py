@@ -75,8 +75,9 @@ def run_points(runs: Sequence[Run]) -> list[Point]:
 
     groups: dict[tuple[str, str, float], list[float]] = {}
     for run in runs:
-        size = image_size(run.config)
-        gflops = published_counts(run.config, run.num_classes, size).macs_paper / 1e9
+        asked = run.config
+        size = image_size(asked.protocol, asked.augment)
+        gflops = published_counts(asked.backbone, asked.decoder, run.num_classes, size).macs_paper / 1e9
         attention = run.value("decoder.attn")
         decoder = f"{run.decoder} ({attention})" if attention not in (None, "sca") else run.decoder
         groups.setdefault((decoder, run.backbone, gflops), []).append(run.miou)

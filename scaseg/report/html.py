@@ -1,12 +1,11 @@
 """A sweep as one HTML page that needs nothing but itself: tables, curves, pictures, what failed."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from scaseg.pages import breakable, data_table, document
 from scaseg.report.html_parts import STATES, charts, html_table, pictures
@@ -14,7 +13,7 @@ from scaseg.report.runs import Run, store_folders
 from scaseg.report.runs_table import columns_of, configurations
 from scaseg.report.table import Table
 from scaseg.runs import store
-from scaseg.runs.result import read_result
+from scaseg.runs.result import Best, ClassFigures, Result, read_result
 
 
 def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> str:
@@ -37,7 +36,7 @@ def page(tables: Sequence[Table], runs: Sequence[Run], pattern: str | None) -> s
     return document(title, "\n".join(section for section in sections if section))
 
 
-def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+def _head(title: str, states: Sequence[str], results: Sequence[Result]) -> str:
     count = Counter("pending" if state == "new" else state for state in states)
     numbers = "".join(
         f'<span class="{STATES[state]}"><b>{count[state]}</b> {state}</span>' for state in STATES if count[state]
@@ -56,15 +55,15 @@ def _head(title: str, states: Sequence[str], results: Sequence[dict[str, Any]]) 
     return f"<h1>{escape(title)}</h1>\n<div class=counts>{numbers}</div>\n{lines}"
 
 
-def _per_class(names: Sequence[str], groups: Sequence[Sequence[Run]], results: dict[Path, dict[str, Any]]) -> str:
+def _per_class(names: Sequence[str], groups: Sequence[Sequence[Run]], results: dict[Path, Result]) -> str:
     """A row a class, a column a configuration: means over the seeds."""
-    classes = dict.fromkeys(name for result in results.values() for name in result.get("per_class", {}))
+    classes = dict.fromkeys(name for result in results.values() for name in _classes(result))
     heads = [("class", ""), *((name, "number") for name in names)]
     rows: list[list[tuple[str, str]]] = []
     for name in classes:
         cells = [(escape(name), "")]
         for group in groups:
-            entries = [results[run.folder].get("per_class", {}).get(name, {}).get("iou") for run in group]
+            entries = [found["iou"] for run in group if (found := _classes(results[run.folder]).get(name))]
             values = [value for value in entries if value is not None]
             share = f'class="number heat" style="--share:{fmean(values) / 100:.3f}"' if values else 'class="number"'
             cells.append((f"{fmean(values):.2f}" if values else "–", share))
@@ -72,11 +71,15 @@ def _per_class(names: Sequence[str], groups: Sequence[Sequence[Run]], results: d
     return data_table(heads, rows)
 
 
+def _classes(result: Result) -> Mapping[str, ClassFigures]:
+    return result.get("per_class") or {}
+
+
 def _all_runs(
-    found: Sequence[tuple[Path, dict[str, Any]]],
+    found: Sequence[tuple[Path, store.Status]],
     finished: dict[Path, Run],
     runs: Sequence[Run],
-    results: dict[Path, dict[str, Any]],
+    results: dict[Path, Result],
 ) -> str:
     heads = [("run", ""), ("status", "")]
     heads += [(text, "number") for text in ("mIoU", "best", "at step", "seed")]
@@ -84,14 +87,15 @@ def _all_runs(
     keys = columns_of(runs) if runs else []
     rows: list[list[tuple[str, str]]] = []
     for folder, said in found:
-        run, result = finished.get(folder), results.get(folder, {})
+        run, result = finished.get(folder), results.get(folder)
         what = (
             " ".join(f"{key.rpartition('.')[2]}={run.keys.get(key)}" for key in keys)
             if run
             else str(said.get("label") or "")
         )
-        best = result.get("best") or {"mIoU": said.get("best_mIoU"), "step": said.get("step")}
-        time = result.get("wall_time_s")
+        so_far: Best = {"mIoU": said.get("best_mIoU"), "step": said.get("step")}
+        best = result["best"] if result and "best" in result else so_far
+        time = result.get("wall_time_s") if result else None
         state = "pending" if said["status"] == "new" else said["status"]
         rows.append(
             [
@@ -109,11 +113,11 @@ def _all_runs(
     return data_table(heads, rows)
 
 
-def _short(key: str, value: Any) -> str:
+def _short(key: str, value: object) -> str:
     """`attn=sca` of decoder.attn, `mit_b0` of backbone.name."""
     name = key.rpartition(".")[2]
     return str(value) if name == "name" else f"{name}={value}"
 
 
-def _distinct(values: Iterable[Any]) -> str:
+def _distinct(values: Iterable[object]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if value is not None))

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from scaseg.report.counted import Counted, count_row, missing_part
 from scaseg.report.published import Row, published, rows_of
 from scaseg.report.runs import Run, by_seed
+from scaseg.typed import Yaml
 
 SCASEG = {"decoder.attn": "sca", "lpm": "se", "decoder.qk_channels": 1, "decoder.clb_stages": [4, 3, 2, 1]}
 # table -> the keys whose values tell its rows of one backbone apart
@@ -27,7 +27,7 @@ class Line:
         return {seed: run.miou for seed, run in self.runs.get(dataset, {}).items()}
 
 
-def row_keys(row: Row) -> dict[str, Any]:
+def row_keys(row: Row) -> Yaml:
     """Config keys and values by which a run is known to belong to the row."""
     made = dict(row.overrides or {})
     if made.get("decoder") == "scaseg":
@@ -98,7 +98,7 @@ def _row_of(number: int, run: Run) -> Row | None:
     )
 
 
-def _variant(number: int, values: dict[str, Any]) -> str:
+def _variant(number: int, values: Yaml) -> str:
     first = values[VARIED[number][0]]
     if number == 5:
         lpm = {"none": "", "se": " + LPM"}.get(values["lpm"], f" + LPM ({values['lpm']})")

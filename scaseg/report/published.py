@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
+
+from scaseg.typed import Plain
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Row:
     gflops: dict[str, float] = field(default_factory=dict)
     miou: dict[str, float] = field(default_factory=dict)
     fps: float | None = None
-    overrides: dict[str, Any] | None = None
+    overrides: Plain | None = None
     counted_as: dict[str, int] | None = None
     notes: dict[str, str] = field(default_factory=dict)
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 from scaseg.runs import store
-from scaseg.runs.folder import RESULT
+from scaseg.runs.folder import CONFIG, RESULT
 from scaseg.runs.result import has_result, read_result
+from scaseg.schema import NOT_IDENTITY, read_config
+from scaseg.schema import Run as Configuration
+from scaseg.typed import dotted, to_plain
 
-CONFIG = "config.yaml"
 # keys that say when something is written down, and determine no figure of the last step
 BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
@@ -31,7 +32,7 @@ class Run:
     miou: float
     num_classes: int
     params: int | None
-    config: Mapping[str, Any]
+    config: Configuration
     keys: Mapping[str, Any]
     classes: tuple[str, ...] = ()
 
@@ -129,27 +130,27 @@ def _read(folder: Path) -> Run:
     for key, kind in REQUIRED.items():
         if not isinstance(result.get(key), kind) or isinstance(result.get(key), bool):
             raise _UnusableRunError(f"{RESULT} has no usable {key}: {result.get(key)!r}")
-    identity = {key: value for key, value in result["config"].items() if key not in NOT_IDENTITY}
+    try:
+        config = read_config(result["config"])
+    except UserError as error:
+        raise _UnusableRunError(f"{RESULT}: {error}") from error
+    classes = tuple(result.get("per_class") or ())
     return Run(
         folder,
         result["dataset"],
         result["backbone"],
         result["decoder"],
         result["seed"],
-        float(result["mIoU"]),
-        len(result.get("per_class", ())),
+        float(result["mIoU"] or 0.0),
+        len(classes),
         result.get("params"),
-        result["config"],
-        _dotted(identity),
-        tuple(result.get("per_class", ())),
+        config,
+        _keys(config),
+        classes,
     )
 
 
-def _dotted(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _dotted(value, f"{prefix}{key}.")
-        elif not str(key).startswith("_") or key == "_target_":
-            flat[f"{prefix}{key}"] = value
-    return flat
+def _keys(config: Configuration) -> dict[str, object]:
+    """Under the keys of the command line, where the group lpm stands for the decoder's own."""
+    keys = dotted({key: value for key, value in to_plain(config).items() if key not in NOT_IDENTITY})
+    return {"lpm" if key == "decoder.lpm" else key: value for key, value in keys.items()}

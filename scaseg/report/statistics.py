@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from scipy.special import stdtrit  # quantiles of Student's t
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -60,7 +62,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
         deviations = [a[seed] - b[seed] for seed in a]
         if len(deviations) < 2:
             return Difference(mean, None, None, True)
-        half = _t_quantile(len(a) - 1) * stdev(deviations) / math.sqrt(len(a))
+        half = float(stdtrit(len(a) - 1, 0.975)) * stdev(deviations) / math.sqrt(len(a))
         return Difference(mean, mean - half, mean + half, True)
     if min(len(a), len(b)) < 2:
         return Difference(mean, None, None, False)
@@ -70,18 +72,5 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     freedom = sum(variances) ** 2 / sum(
         variance**2 / (len(group) - 1) for variance, group in zip(variances, (a, b), strict=True)
     )
-    half = _t_quantile(freedom) * math.sqrt(sum(variances))
+    half = float(stdtrit(freedom, 0.975)) * math.sqrt(sum(variances))
     return Difference(mean, mean - half, mean + half, False)
-
-
-def _t_quantile(freedom: float, probability: float = 0.975) -> float:
-    """Of Student's distribution: bisection on its integral, in the angle u, t = sqrt(freedom) tan u."""
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
-    low, high = 0.0, math.pi / 2
-    for _ in range(50):
-        middle = (low + high) / 2
-        step = middle / 200  # Simpson's rule
-        sums = [math.cos(i * step) ** (freedom - 1) * (1 if i in (0, 200) else 2 + 2 * (i % 2)) for i in range(201)]
-        inside = 0.5 + scale * sum(sums) * step / 3
-        low, high = (middle, high) if inside < probability else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)

@@ -1,56 +1,121 @@
-"""Checkpoints of scaseg.train, read with care and refused where they are none."""
+"""The format of checkpoints: Lightning's, with a part of ours, `scaseg`. Written and read here, and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.named import check_named
+from scaseg.schema import Run, read_config
+from scaseg.typed import Part, to_plain
+
+VERSION = 2  # 1 had no number, and `lpm` among the keys of a run
+TOLD = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool")  # where models differ
 
 
-def load_checkpoint(path: Path, key: str) -> dict[str, Any]:
-    """A checkpoint of ours as a dict, tensors on the CPU; UserError, naming the option `key`, where it is none.
+@dataclass
+class Checkpoint:
+    """What a file of scaseg.train holds.
 
-    Also where its configuration names a class that nobody allowed: see scaseg.named.
+    state: tensors of the whole task; plain_state: those that `state` is an average of, None without one. groups: names
+    of the parameters of each of the optimiser's groups; None in early files. step: optimiser steps taken.
+    """
+
+    path: Path
+    run: Run
+    classes: tuple[str, ...]
+    colours: list[list[int]]
+    step: int
+    state: Mapping[str, Tensor]
+    plain_state: Mapping[str, Tensor] | None
+    groups: list[list[str]] | None
+
+    @property
+    def model_state(self) -> dict[str, Tensor]:
+        """Tensors of the Segmentor."""
+        start = "model."
+        return {key.removeprefix(start): value for key, value in self.state.items() if key.startswith(start)}
+
+
+def write_into(lightning: dict[str, Any], run: Run, labels: LabelTable, groups: Sequence[Sequence[str]]) -> None:
+    """Put our part into a checkpoint of Lightning's: all it takes to use the model, as plain values."""
+    lightning["scaseg"] = {
+        "version": VERSION,
+        "config": to_plain(run),
+        "classes": list(labels.names),
+        "colours": [list(colour) for colour in labels.colours],
+        "parameter_groups": [list(names) for names in groups],
+    }
+
+
+def read_checkpoint(path: Path, key: str) -> Checkpoint:
+    """A checkpoint of this version or an earlier one, tensors on the CPU and not read before they are used.
+
+    Raises UserError, naming the option `key`, where it is none, is of a later version, or names a class that nobody
+    allowed (see scaseg.named).
     """
     if not path.is_file():
         raise UserError(f"{key}={path}: no such file")
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         raise UserError(f"{key}={path}: not a checkpoint that can be read ({type(error).__name__})") from error
-    if not isinstance(checkpoint, dict) or "scaseg" not in checkpoint:
+    if not isinstance(found, dict) or "scaseg" not in found:
         raise UserError(f"{key}={path}: not written by scaseg.train (it has no `scaseg` entry)")
-    check_named(checkpoint["scaseg"], f"{key}={path}")
-    return checkpoint
-
-
-def check_architecture(config: Mapping[str, Any], checkpoint: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    """Raise UserError where the checkpoint's tensors are not those of the configured model."""
-    theirs = checkpoint["state_dict"]
-    missing = sorted(state.keys() - theirs.keys())
-    extra = sorted(theirs.keys() - state.keys())
-    shapes = sorted(k for k in state.keys() & theirs.keys() if state[k].shape != theirs[k].shape)
-    if not (missing or extra or shapes):
-        return
-    saved = checkpoint.get("scaseg", {}).get("config", {})
-    differing = [
-        f"{part}: {_described(saved[part])} in the checkpoint, {_described(config[part])} now"
-        for part in ("backbone", "decoder", "dataset")
-        if part in saved and _described(saved[part]) != _described(config[part])
-    ]
-    first = (missing or extra or shapes)[0]
-    raise UserError(
-        "the checkpoint is of another architecture ("
-        + "; ".join(differing or ["its configuration looks alike"])
-        + f"): {len(missing)} tensors missing, {len(extra)} unknown, {len(shapes)} of another shape, first {first}."
-        " Give the options the checkpoint was trained with, or another ckpt_path"
+    ours = found["scaseg"]
+    check_named(ours, f"{key}={path}")
+    if ours.get("version", 1) > VERSION:
+        raise UserError(
+            f"{key}={path}: of format {ours['version']}, and this version of scaseg reads up to {VERSION}: update it"
+        )
+    return Checkpoint(
+        path,
+        read_config(ours["config"]),
+        tuple(ours["classes"]),
+        ours["colours"],
+        int(found["global_step"]),
+        found["state_dict"],
+        found.get("current_model_state"),
+        ours.get("parameter_groups"),
     )
 
 
-def _described(part: dict[str, Any]) -> str:
-    keys = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool")
-    return " ".join(str(part[key]) for key in keys if key in part)
+def check_architecture(run: Run, checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
+    """Raise UserError where the checkpoint's tensors are not those of the configured task, `state`."""
+    if (differ := differences(state, checkpoint.state)) is None:
+        return
+    saved = checkpoint.run
+    parts = [
+        f"{part}: {_described(then)} in the checkpoint, {_described(now)} now"
+        for part, then, now in (
+            ("backbone", saved.backbone, run.backbone),
+            ("decoder", saved.decoder, run.decoder),
+            ("dataset", saved.dataset, run.dataset),
+        )
+        if _described(then) != _described(now)
+    ]
+    raise UserError(
+        f"the checkpoint is of another architecture ({'; '.join(parts or ['its configuration looks alike'])}):"
+        f" {differ}. Give the options the checkpoint was trained with, or another ckpt_path"
+    )
+
+
+def differences(own: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> str | None:
+    """In words, where two sets of tensors are not of the same names and shapes; None where they are."""
+    missing, extra = sorted(own.keys() - others.keys()), sorted(others.keys() - own.keys())
+    shapes = sorted(key for key in own.keys() & others.keys() if own[key].shape != others[key].shape)
+    if not (missing or extra or shapes):
+        return None
+    return (
+        f"{len(missing)} tensors missing, {len(extra)} unknown, {len(shapes)} of another shape,"
+        f" first {(missing or extra or shapes)[0]}"
+    )
+
+
+def _described(part: Part) -> str:
+    return " ".join(str(part.values[key]) for key in TOLD if key in part.values)

@@ -3,7 +3,6 @@
 import platform
 import resource
 from importlib import metadata
-from typing import Any
 
 import torch
 
@@ -11,13 +10,14 @@ from scaseg.data.labels import LabelTable
 from scaseg.evaluation.metrics import Scores
 from scaseg.machine import processor_name
 from scaseg.models.segmentor import Segmentor
+from scaseg.runs.result import Described, Figures
+from scaseg.schema import Run
+from scaseg.typed import to_plain
 
 PACKAGES = ("torch", "lightning", "hydra-core", "timm", "torchmetrics", "albumentations", "numpy", "scaseg")
 
 
-def describe(
-    config: dict[str, Any], model: Segmentor, labels: LabelTable, scores: Scores | None, commit: str | None
-) -> dict[str, Any]:
+def describe(run: Run, model: Segmentor, labels: LabelTable, scores: Scores | None, commit: str | None) -> Described:
     """What every result says: figures in percent, configuration, protocol, parameters, versions, machine.
 
     scores: None for a split without masks. commit: of the code as it was when the program started, for a checkout may
@@ -27,12 +27,12 @@ def describe(
     decoder = sum(p.numel() for p in model.decoder.parameters())
     on_gpu = torch.cuda.is_available()
     return {
-        "dataset": config["dataset"]["name"],
-        "backbone": config["backbone"]["name"],
-        "decoder": config["decoder"]["name"],
-        "seed": config["seed"],
-        "config": config,
-        "protocol": config["protocol"],
+        "dataset": run.dataset.name,
+        "backbone": run.backbone.name,
+        "decoder": run.decoder.name,
+        "seed": run.seed,
+        "config": to_plain(run),
+        "protocol": to_plain(run.protocol),
         **figures(scores, labels),
         "encoder_params": encoder,
         "decoder_params": decoder,
@@ -45,10 +45,10 @@ def describe(
     }
 
 
-def figures(scores: Scores | None, labels: LabelTable) -> dict[str, Any]:
+def figures(scores: Scores | None, labels: LabelTable) -> Figures:
     """Figures as result.json has them, in percent; a figure of nothing (no labelled pixel) is None."""
     if scores is None:
-        return dict.fromkeys(("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"))
+        return {"mIoU": None, "pixel_accuracy": None, "mean_accuracy": None, "per_class": None, "absent": None}
     return {
         "mIoU": _number(scores.mean_iou),
         "pixel_accuracy": _number(scores.pixel_accuracy),

@@ -6,7 +6,7 @@ from pathlib import Path
 from scaseg.errors import UserError
 
 log = logging.getLogger("scaseg")
-CHECKPOINTS, RESULT = "checkpoints", "result.json"
+CHECKPOINTS, RESULT, CONFIG = "checkpoints", "result.json", "config.yaml"
 SAVED_CONFIG, SAVED_WEIGHTS = "config.json", "model.safetensors"  # of a folder that scaseg.save_pretrained wrote
 
 
@@ -16,6 +16,10 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
     key: the option, for messages. Raises UserError where there is none.
     """
     path = Path(given).expanduser()
+    if is_saved(path):
+        raise UserError(
+            f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"
+        )
     if path.is_file():
         return path
     if not path.is_dir():
@@ -24,14 +28,26 @@ def checkpoint_of(given: str | Path, key: str, which: str = "last") -> Path:
         if (found := folder / f"{which}.ckpt").is_file():
             log.info("%s=%s: %s", key, given, found)
             return found
-    if (path / SAVED_CONFIG).is_file() and (path / SAVED_WEIGHTS).is_file():
-        raise UserError(
-            f"{key}={given} was written by scaseg.save_pretrained: {key} takes a run's folder or a .ckpt file"
-        )
+    if runs := sorted(path.glob(f"*/{CHECKPOINTS}/{which}.ckpt")):
+        raise UserError(f"{key}={given} holds runs and is none: name one, as {key}={runs[0].parent.parent}")
     raise UserError(
         f"{key}={given}: neither a run's folder (it has no {CHECKPOINTS}/{which}.ckpt) nor one that"
         f" scaseg.save_pretrained wrote (it has no {SAVED_CONFIG})"
     )
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a path is a folder that `scaseg.save_pretrained` wrote, or the file of weights in one."""
+    folder = path.parent if path.name == SAVED_WEIGHTS else path
+    return (folder / SAVED_CONFIG).is_file() and (folder / SAVED_WEIGHTS).is_file()
+
+
+def model_of(given: str | Path, key: str, which: str = "last") -> Path:
+    """What a trained model is read from: a folder that scaseg.save_pretrained wrote, else as `checkpoint_of`."""
+    path = Path(given).expanduser()
+    if is_saved(path):
+        return path.parent if path.name == SAVED_WEIGHTS else path
+    return checkpoint_of(given, key, which)
 
 
 def weights_of(given: str | Path, key: str) -> Path:

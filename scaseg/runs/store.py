@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from scaseg.errors import BusyError, UserError
 from scaseg.files import write_json
@@ -25,12 +25,33 @@ STATUS, LOCK = "status.json", ".lock"
 _held: set[Path] = set()  # by this process: its own locks do not keep it out, and probing would end them
 
 
-def read(folder: Path) -> dict[str, Any]:
+class Status(TypedDict, total=False):
+    """What status.json says. status: new, pending, running, cut off, done, failed; step: of the run so far, of which
+    this process began with first_step; best_mIoU: in percent; started, updated: seconds since 1970.
+    """
+
+    run: str
+    status: str
+    label: str
+    sweep: str
+    attempt: int
+    pid: int
+    host: str
+    started: float
+    updated: float
+    step: int | None
+    first_step: int
+    max_steps: int
+    best_mIoU: float | None
+    error: str | None
+
+
+def read(folder: Path) -> Status:
     """What status.json says; its `status` is `new` where there is none, `done` wherever a result is.
 
     `cut off` stands for a run that says it is running while no process works on it.
     """
-    said = {"status": "new", **_content(folder)}
+    said: Status = {"status": "new", **_content(folder)}
     if has_result(folder):
         said["status"] = "done"
     elif said.get("status") == "running" and not is_held(folder):
@@ -40,7 +61,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, **fields: Any) -> None:
     """Change fields of status.json; the file is either the old or the new one at any time."""
-    _replace(folder, {"run": folder.name, **_content(folder), **fields, "updated": time.time()})
+    _replace(folder, cast("Status", {"run": folder.name, **_content(folder), **fields, "updated": time.time()}))
 
 
 def progress(folder: Path, **fields: Any) -> None:
@@ -198,13 +219,13 @@ def _undo(folder: Path, old: Path | None, parents: list[Path]) -> None:
             path.rmdir()
 
 
-def _content(folder: Path) -> dict[str, Any]:
+def _content(folder: Path) -> Status:
     try:
         said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return cast("Status", said) if isinstance(said, dict) else {}
 
 
-def _replace(folder: Path, content: dict[str, Any]) -> None:
+def _replace(folder: Path, content: Status) -> None:
     write_json(folder / STATUS, content, durable=False)

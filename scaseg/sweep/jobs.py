@@ -10,10 +10,11 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from scaseg.config import check
+from scaseg.config import run_config
 from scaseg.config_errors import ERRORS, explained, keys_of
 from scaseg.errors import UserError
 from scaseg.runs.asked import name_of
+from scaseg.schema import check_trainable
 
 
 @dataclass
@@ -63,24 +64,25 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
             cfg = loader.load_sweep_config(config, list(mine))
             if missing := {key for key in OmegaConf.missing_keys(cfg) if not key.startswith("hydra")}:
                 raise UserError(f"{', '.join(sorted(missing))} must be given")
-            check(cfg)
-            name = name_of(cfg, known)
+            run = run_config(cfg)
+            check_trainable(run)
+            name = name_of(run, known)
         except (UserError, *ERRORS) as error:
             said = error if isinstance(error, UserError) else explained(error, keys_of(config))
             raise UserError(f"the job {label}: {said} (no job was started)") from error
-        if cfg.hardware.num_nodes > 1:
+        if run.hardware.num_nodes > 1:
             raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
-        folder = Path(cfg.output_dir) / name
+        folder = Path(run.output_dir) / name
         if folder not in jobs:
             tags[folder] = varied
             jobs[folder] = Job(
                 label,
                 folder,
                 list(mine),
-                devices=cfg.hardware.devices,
-                fresh=cfg.fresh,
-                retry=cfg.retry == "failed",
-                max_steps=cfg.training.max_steps,
+                devices=run.hardware.devices,
+                fresh=run.fresh,
+                retry=run.retry == "failed",
+                max_steps=run.training.max_steps,
             )
         indices.append(list(jobs).index(folder))
     name = _name(config, list(jobs))

@@ -139,7 +139,7 @@ class Scheduler:
             self._free.append(slot)
             self._conclude(job, process, status, said)
 
-    def _conclude(self, job: Job, process: JobProcess, status: int, said: dict[str, Any]) -> None:
+    def _conclude(self, job: Job, process: JobProcess, status: int, said: store.Status) -> None:
         self._read(job, said)
         if said["status"] == "done":
             job.state = "done"
@@ -159,7 +159,7 @@ class Scheduler:
             job.state, job.error = "failed", f"{what}{process.last_words()}"
             store.write(job.folder, status="failed", error=job.error)
 
-    def _read(self, job: Job, said: dict[str, Any]) -> None:
+    def _read(self, job: Job, said: store.Status) -> None:
         job.step = said.get("step") or 0
         job.first_step = said.get("first_step") or 0
         job.best = said.get("best_mIoU")

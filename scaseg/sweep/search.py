@@ -14,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from scaseg.errors import UserError
+from scaseg.files import replacing
 from scaseg.runs import store
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _search(
 
 def _next(
     study: "optuna.Study", space: Mapping[str, "BaseDistribution"], options: Mapping[str, Any], parallel: int
-) -> list[tuple[int, dict[str, Any]]]:
+) -> Sequence[tuple[int, Mapping[str, Any]]]:
     """Number and values of the next trials; first those that an earlier process left unfinished."""
     import optuna
 
@@ -128,14 +129,12 @@ def _check_same(study: "optuna.Study", fixed: list[str], space: Mapping[str, "Ba
 
 def _write(study: "optuna.Study", path: Path) -> None:
     keys = list(dict.fromkeys(key for trial in study.trials for key in trial.params))
-    beside = path.with_suffix(".part")
-    with beside.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path, durable=False) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", "state", "mIoU", *keys])
         for trial in study.trials:
             value = "" if trial.value is None else f"{trial.value:.4f}"
             writer.writerow([trial.number, trial.state.name.lower(), value, *(trial.params.get(key) for key in keys)])
-    beside.replace(path)
 
 
 def _say(study: "optuna.Study", folder: Path) -> None:

@@ -1,27 +1,25 @@
 """The model card: front matter as the hub reads it, then data, protocol, figures and use, from result.json alone."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import yaml
 
-from scaseg.runs.result import EARLIER
+from scaseg.data.build import dataset_class
+from scaseg.evaluation.protocol import Protocol
+from scaseg.models.build import normalisation
+from scaseg.runs.result import Result
+from scaseg.schema import Run
 from scaseg.trained.model import TrainedModel
+from scaseg.trained.stored import About
+from scaseg.typed import Json, from_plain
 
 UNKNOWN = "not recorded"
-TERMS = {  # terms of the data sets' images, as their makers state them; a model made from them is a matter of its own
-    "camvid": "CamVid: research use (the SegNet split's repository says CC BY-NC 4.0)",
-    "voc": "Pascal VOC 2012: images under Flickr's terms of use, database for research",
-    "ade20k": "ADE20K: non-commercial research and education",
-    "cityscapes": "Cityscapes: non-commercial, by registration",
-    "coco_stuff164k": "COCO images under Flickr's terms of use, annotations CC BY 4.0",
-    "shapes": "drawn by the program; no terms",
-}
 
 
 def model_card(model: TrainedModel) -> str:
     """README.md of a saved folder."""
     config, about = model.config, model.about
-    dataset, backbone, decoder = (config[part]["name"] for part in ("dataset", "backbone", "decoder"))
+    dataset, backbone, decoder = config.dataset.name, config.backbone.name, config.decoder.name
     results = about.get("results", [])
     params = sum(p.numel() for p in model.segmentor.parameters())
     lines = [
@@ -64,7 +62,7 @@ def model_card(model: TrainedModel) -> str:
         "",
         "## Terms",
         "",
-        f"- data: {TERMS.get(dataset, UNKNOWN)}",
+        f"- data: {getattr(dataset_class(config.dataset), 'terms', UNKNOWN)}",
         f"- start: {_start(config)}",
         "- licence of these weights: to be stated by who publishes them (`license` above is `other` until then)",
         "",
@@ -72,8 +70,8 @@ def model_card(model: TrainedModel) -> str:
     return "\n".join(lines)
 
 
-def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
-    matter: dict[str, Any] = {
+def _front_matter(model: TrainedModel, dataset: str, name: str, results: Sequence[Result]) -> Json:
+    matter: Json = {
         "library_name": "scaseg",
         "pipeline_tag": "image-segmentation",
         "license": "other",
@@ -82,7 +80,7 @@ def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[di
         "datasets": [dataset],
         "metrics": ["mean_iou"],
     }
-    results = [result for result in results if not _trained_on(result)]
+    results = [result for result in results if not _trained_on(result) and result["mIoU"] is not None]
     if results:
         matter["model-index"] = [
             {
@@ -91,7 +89,9 @@ def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[di
                     {
                         "task": {"type": "image-segmentation"},
                         "dataset": {"type": dataset, "name": dataset, "split": result["split"]},
-                        "metrics": [{"type": "mean_iou", "name": "mIoU (percent)", "value": round(result["mIoU"], 2)}],
+                        "metrics": [
+                            {"type": "mean_iou", "name": "mIoU (percent)", "value": round(result["mIoU"] or 0.0, 2)}
+                        ],
                     }
                     for result in results
                 ],
@@ -100,37 +100,35 @@ def _front_matter(model: TrainedModel, dataset: str, name: str, results: list[di
     return matter
 
 
-def _training(config: dict[str, Any], about: dict[str, Any]) -> list[str]:
-    recipe, dataset = config["training"], config["dataset"]
-    first: dict[str, Any] = next(iter(about.get("results", [])), {})
-    versions = first.get("versions") or {}
-    normalisation = config["normalisation"]
-    if not recipe["max_steps"]:
-        return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {_of(normalisation)})."]
+def _training(config: Run, about: About) -> list[str]:
+    recipe, dataset = config.training, config.dataset
+    first = next(iter(about.get("results", [])), None)
+    versions = (first["versions"] if first and "versions" in first else None) or {}
+    commit = first.get("git_commit") if first else None
+    mean, std = normalisation(config.backbone)
+    seen = f"mean {mean}, std {std} of RGB on 0..255"
+    if not recipe.max_steps:
+        return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {seen})."]
     return [
-        f"- data: {dataset['name']}, split {dataset['train_split']}, seed {config['seed']}",
-        f"- step {about.get('step', UNKNOWN)} of {recipe['max_steps']}, {recipe['batch_size']} crops of"
-        f" {' x '.join(map(str, config['augment']['crop_size']))} (height x width) each",
-        f"- AdamW, learning rate {recipe['lr']} (decoder x {recipe['decoder_lr_mult']}), weight decay"
-        f" {recipe['weight_decay']}, warm-up {recipe['warmup_steps']} steps, polynomial {recipe['poly_power']}",
+        f"- data: {dataset.name}, split {dataset.train_split}, seed {config.seed}",
+        f"- step {about.get('step', UNKNOWN)} of {recipe.max_steps}, {recipe.batch_size} crops of"
+        f" {' x '.join(map(str, config.augment.crop_size))} (height x width) each",
+        f"- AdamW, learning rate {recipe.lr} (decoder x {recipe.decoder_lr_mult}), weight decay"
+        f" {recipe.weight_decay}, warm-up {recipe.warmup_steps} steps, polynomial {recipe.poly_power}",
         f"- start: {_start(config)}",
-        f"- normalisation: {_of(normalisation)}",
-        f"- code: {first.get('git_commit') or UNKNOWN}; "
+        f"- normalisation: {seen}",
+        f"- code: {commit or UNKNOWN}; "
         + (", ".join(f"{name} {version}" for name, version in versions.items() if version) or "versions not recorded"),
     ]
 
 
-def _of(normalisation: dict[str, Any]) -> str:
-    return f"mean {normalisation['mean']}, std {normalisation['std']} of RGB on 0..255"
-
-
-def _start(config: dict[str, Any]) -> str:
-    backbone = config["backbone"]
-    if config["decoder"].get("weights"):
-        return f"the whole model's weights from `{weights_name(config['decoder']['weights'])}`"
-    if backbone.get("weights"):
-        return f"ImageNet weights of the encoder from `{weights_name(backbone['weights'])}`"
-    return "timm's ImageNet weights of the encoder" if backbone.get("pretrained") else "random weights"
+def _start(config: Run) -> str:
+    backbone = config.backbone
+    if config.decoder.weights:
+        return f"the whole model's weights from `{weights_name(config.decoder.weights)}`"
+    if backbone.weights:
+        return f"ImageNet weights of the encoder from `{weights_name(backbone.weights)}`"
+    return "timm's ImageNet weights of the encoder" if backbone.pretrained else "random weights"
 
 
 def weights_name(source: str) -> str:
@@ -139,20 +137,20 @@ def weights_name(source: str) -> str:
     return f"{parts[-3]}/{parts[-1]}" if parts[-2:-1] == ["checkpoints"] and len(parts) > 2 else parts[-1]
 
 
-def _trained_on(result: dict[str, Any]) -> int | None:
+def _trained_on(result: Result) -> int | None:
     """How many of a result's images were trained on; None where that is not known."""
-    found: int | None = result.get("evaluated_images_trained_on", result.get(EARLIER))
-    return found
+    return result.get("evaluated_images_trained_on", result.get("images_trained_on"))
 
 
-def _figures(results: list[dict[str, Any]]) -> list[str]:
+def _figures(results: Sequence[Result]) -> list[str]:
     lines: list[str] = []
     for result in results:
-        protocol, seen = result["protocol"], _trained_on(result)
-        size = f"in a box of {protocol['box']}" if protocol["box"] else "at the images' own size"
-        way = f"windows {protocol['window']}, stride {protocol['stride']}" if protocol["mode"] == "slide" else "whole"
+        way, seen = from_plain(Protocol, result["protocol"]).in_words, _trained_on(result)
+        if result["mIoU"] is None or result["per_class"] is None:
+            lines += [f"Split `{result['split']}`, {way}: nothing to score.", ""]
+            continue
         lines += [
-            f"Split `{result['split']}`, {way}, {size}: mIoU {result['mIoU']:.2f}, pixel accuracy"
+            f"Split `{result['split']}`, {way}: mIoU {result['mIoU']:.2f}, pixel accuracy"
             f" {result['pixel_accuracy']:.2f}, mean accuracy {result['mean_accuracy']:.2f} (percent)."
             + (f" {seen} of these images were trained on: this says nothing of others." if seen else ""),
             "",

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,12 +17,17 @@ from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.protocol import Protocol
+from scaseg.evaluation.views import batched
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
+from scaseg.runs.checkpoint import differences
+from scaseg.schema import Run
 from scaseg.trained.images import Picture, as_picture
-from scaseg.trained.stored import Stored, read_stored
+from scaseg.trained.stored import About, Stored, read_stored
+from scaseg.typed import Part
 
 WINDOWS_AT_ONCE = 4
+Choice = TypeVar("Choice", bound=Part)
 
 
 @dataclass
@@ -38,13 +42,13 @@ class TrainedModel:
     segmentor: Segmentor
     classes: tuple[str, ...]
     colours: npt.NDArray[np.uint8]
-    protocol: dict[str, Any]
-    config: dict[str, Any]
-    about: dict[str, Any] = field(default_factory=dict)
+    protocol: Protocol
+    config: Run
+    about: About = field(default_factory=lambda: About())
     path: Path | None = None  # what it was loaded from; for people, and written nowhere
 
     def __repr__(self) -> str:
-        parts = " + ".join(self.config[part]["name"] for part in ("backbone", "decoder"))
+        parts = f"{self.config.backbone.name} + {self.config.decoder.name}"
         more = f", ... {self.classes[-1]}" if len(self.classes) > 3 else ""
         classes = f"{len(self.classes)} classes ({', '.join(self.classes[:3])}{more})"
         millions = sum(p.numel() for p in self.segmentor.parameters()) / 1e6
@@ -83,21 +87,15 @@ class TrainedModel:
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
         """The same of several RGB arrays of one size."""
         size = images[0].shape[0], images[0].shape[1]
-        views = [self._view(images, self.seen_size(size, scale)) for scale in self.protocol.get("scales") or [1.0]]
-        return list(self._labels(views, size).cpu().numpy())
-
-    def _view(self, images: Sequence[Picture], seen: Size) -> Tensor:
-        if seen != images[0].shape[:2]:
-            images = [cv2.resize(image, seen[::-1], interpolation=cv2.INTER_LINEAR) for image in images]  # type: ignore[misc]
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
+        return list(self._labels(batched(images, self.protocol, self.device), size).cpu().numpy())
 
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the protocol shows the model an image of this size."""
-        return Protocol.of(self.protocol).seen_size(size, scale)
+        return self.protocol.seen_size(size, scale)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
-        return predict_labels(self.segmentor, views, size, Protocol.of(self.protocol), WINDOWS_AT_ONCE)
+        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE)
 
 
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
@@ -107,22 +105,30 @@ def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     segmentor.eval().requires_grad_(False)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
-        segmentor, tuple(stored.classes), colours, dict(stored.config["protocol"]), stored.config, stored.about, path
+        segmentor, tuple(stored.classes), colours, stored.config.protocol, stored.config, stored.about, path
     )
     return model if str(device) == "cpu" else model.to(device)
 
 
 def _build(stored: Stored, path: Path) -> Segmentor:
     """The module with its weights, for inference alone."""
-    config = {**stored.config}
-    for part in ("backbone", "decoder"):  # stochastic depth costs timm's import, pretrained weights a download
-        unused = {"drop_path": 0.0, "pretrained": False}
-        config[part] = {key: unused.get(key, value) for key, value in config[part].items()}
     with _NoDrawing():
-        segmentor = build_segmentor(config, len(stored.classes))
-    _check(segmentor.state_dict(), stored.tensors, path)
+        segmentor = build_segmentor(
+            _for_use(stored.config.backbone), _for_use(stored.config.decoder), len(stored.classes)
+        )
+    if differ := differences(segmentor.state_dict(), stored.tensors):
+        raise UserError(
+            f"{path}: its weights are not those of its configuration: {differ}. It was written by another version of"
+            " the code or is damaged"
+        )
     segmentor.load_state_dict(stored.tensors, assign=True)
     return segmentor
+
+
+def _for_use(part: Choice) -> Choice:
+    """Stochastic depth would cost timm's import, pretrained weights a download; neither is used."""
+    unused = {"drop_path": 0.0, "pretrained": False}
+    return part.changed(**{key: value for key, value in unused.items() if key in part.values})
 
 
 class _NoDrawing(TorchFunctionMode):
@@ -139,14 +145,3 @@ class _NoDrawing(TorchFunctionMode):
         if function in self.DRAWING:
             return args[0].zero_()
         return function(*args, **(kwargs or {}))
-
-
-def _check(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    shapes = sorted(k for k in own.keys() & tensors.keys() if own[k].shape != tensors[k].shape)
-    if missing or extra or shapes:
-        raise UserError(
-            f"{path}: its weights are not those of its configuration: {len(missing)} missing, {len(extra)} unknown,"
-            f" {len(shapes)} of another shape, first {(missing or extra or shapes)[0]}. It was written by another"
-            " version of the code or is damaged"
-        )

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from scaseg.errors import UserError
+from scaseg.typed import Json
 
 RECORD, LEGEND = "predictions.json", "legend.png"
 _IMAGE = {"masks": ".png", "overlays": ".jpg"}
@@ -53,9 +54,9 @@ def clashes(named: Iterable[tuple[PurePosixPath, bool]], inner: bool = True) -> 
     return found
 
 
-def origin(one: Named) -> dict[str, Any]:
+def origin(one: Named) -> Json:
     """What tells a file that has not changed from one that has."""
-    found: dict[str, Any] = {"input": str(one.path.absolute())}
+    found: Json = {"input": str(one.path.absolute())}
     with suppress(OSError):  # who reads it says that it is gone
         stat = one.path.stat()
         found |= {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
@@ -69,7 +70,7 @@ def unchanged(entry: Mapping[str, Any] | None, one: Named) -> bool:
     return {key: value for key, value in entry.items() if key != "damage"} == origin(one)
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path) -> Json | None:
     """The record of a folder of predictions; None where it is none of ours."""
     try:
         found = json.loads((folder / RECORD).read_text())

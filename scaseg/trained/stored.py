@@ -3,32 +3,40 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from scaseg.errors import UserError
-from scaseg.models.segmentor import MEAN, STD
 from scaseg.named import check_named
-from scaseg.runs.checkpoint import load_checkpoint
-from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, checkpoint_of
-from scaseg.runs.result import results_of
+from scaseg.runs.checkpoint import read_checkpoint
+from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, model_of
+from scaseg.runs.result import Result, results_of
+from scaseg.schema import Run, read_config
 
 CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
 FORMAT = 1  # of config.json
-PARTS = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")
+OF_THE_MODEL = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")  # of a configuration
+
+
+class About(TypedDict, total=False):
+    """What is known of a model's training, for its card: the checkpoint's name and step, results that are of it."""
+
+    checkpoint: str
+    step: int
+    results: list[Result]
 
 
 @dataclass
 class Stored:
-    """config: the parts of the run's configuration that a model is made of; tensors: of the Segmentor."""
+    """config: of the run, in which a saved folder has only what determines the model; tensors: of the Segmentor."""
 
-    config: dict[str, Any]
+    config: Run
     classes: list[str]
     colours: list[list[int]]
     tensors: dict[str, Tensor]
-    about: dict[str, Any]
+    about: About
 
 
 def read_stored(path: Path) -> Stored:
@@ -36,25 +44,14 @@ def read_stored(path: Path) -> Stored:
 
     Raises UserError.
     """
-    if (path / CONFIG).is_file():
-        return _read_folder(path)
-    return _read_checkpoint(checkpoint_of(path, "ckpt"))
+    found = model_of(path, "ckpt")
+    return _read_folder(found) if found.is_dir() else _read_checkpoint(found)
 
 
 def _read_checkpoint(path: Path) -> Stored:
-    checkpoint = load_checkpoint(path, "ckpt")
-    ours = checkpoint["scaseg"]
-    state = checkpoint["state_dict"]
-    tensors = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    config = {key: ours["config"][key] for key in PARTS if key in ours["config"]}
-    config["normalisation"] = _normalisation(config["backbone"])
-    step = checkpoint["global_step"]
-    about = {"checkpoint": path.name, "step": step, "results": results_of(path, step, ours["config"])}
-    return Stored(config, ours["classes"], ours["colours"], tensors, about)
-
-
-def _normalisation(backbone: dict[str, Any]) -> dict[str, list[float]]:
-    return {"mean": list(backbone.get("mean") or MEAN), "std": list(backbone.get("std") or STD)}
+    found = read_checkpoint(path, "ckpt")
+    about: About = {"checkpoint": path.name, "step": found.step, "results": results_of(path, found.step, found.run)}
+    return Stored(found.run, list(found.classes), found.colours, found.model_state, about)
 
 
 def _read_folder(path: Path) -> Stored:
@@ -75,4 +72,4 @@ def _read_folder(path: Path) -> Stored:
     if torch.any(torch.tensor([len(colour) != 3 for colour in colours])) or len(colours) != len(classes):
         raise UserError(f"{path / CONFIG}: {len(classes)} classes and {len(colours)} colours")
     check_named(config["model"], str(path / CONFIG))
-    return Stored(config["model"], classes, colours, tensors, config["about"])
+    return Stored(read_config(config["model"]), classes, colours, tensors, config["about"])

@@ -11,6 +11,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from scaseg.files import write_bytes
+from scaseg.runs.result import Best
 from scaseg.training.journal import Journal
 from scaseg.training.stop import Stop
 
@@ -52,7 +53,7 @@ class Checkpoints(Callback):
         return "starts it again, for it has no checkpoint yet"
 
     @property
-    def best_result(self) -> dict[str, Any]:
+    def best_result(self) -> Best:
         """Step and mIoU of best.ckpt; None each where no validation had a figure."""
         return {"step": self.best_step, "mIoU": None if self.best_step is None else self.best_value}
 

@@ -1,21 +1,21 @@
 """What can be known to go wrong, or to count for nothing, before the first step of a run."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from scaseg.config import accumulation
 from scaseg.data.folder import FolderDataset
 from scaseg.data.source import Source
 from scaseg.data.survey import survey
 from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Mode
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.asked import Asked
+from scaseg.schema import Run
 
 log = logging.getLogger("scaseg")
 MOST_MASKS, MOST_SECONDS = 2_000, 5.0  # looked at before a training
@@ -35,17 +35,17 @@ def check_data(run: Asked) -> None:
                 log.warning(sentence)
 
 
-def check_batch(config: Mapping[str, Any], model: Segmentor) -> None:
+def check_batch(config: Run, model: Segmentor) -> None:
     """Raise UserError where a training step cannot be taken: a BatchNorm needs two numbers of a channel."""
-    recipe, hardware = config["training"], config["hardware"]
-    world = hardware["devices"] * hardware["num_nodes"]
-    per_device, _ = accumulation(recipe["batch_size"], recipe["batch_size_per_device"], world)
+    recipe, hardware = config.training, config.hardware
+    world = hardware.world_size
+    per_device, _ = recipe.accumulation(world)
     norms = (nn.modules.batchnorm._BatchNorm,)
     if per_device > 1 or not any(isinstance(module, norms) for module in model.modules()):
         return
-    if world > 1 and recipe["sync_batchnorm"] and synchronises(config):
+    if world > 1 and recipe.sync_batchnorm and synchronises(config):
         return
-    height, width = config["augment"]["crop_size"]
+    height, width = config.augment.crop_size
     shapes = {name: tensor.to("meta") for name, tensor in chain(model.named_parameters(), model.named_buffers())}
     try:
         with torch.no_grad():
@@ -54,8 +54,8 @@ def check_batch(config: Mapping[str, Any], model: Segmentor) -> None:
         if "more than 1 value per channel" not in str(error):  # torch's words
             raise
         raise UserError(
-            f"one crop of {height} x {width} leaves a BatchNorm of backbone={config['backbone']['name']}"
-            f" decoder={config['decoder']['name']} a single number of a channel, of which there is no variance: give"
+            f"one crop of {height} x {width} leaves a BatchNorm of backbone={config.backbone.name}"
+            f" decoder={config.decoder.name} a single number of a channel, of which there is no variance: give"
             " training.batch_size_per_device=2 or more (training.batch_size is the total), or a larger"
             " augment.crop_size"
         ) from error
@@ -63,35 +63,35 @@ def check_batch(config: Mapping[str, Any], model: Segmentor) -> None:
         return
 
 
-def synchronises(config: Mapping[str, Any]) -> bool:
+def synchronises(config: Run) -> bool:
     """Whether the devices can share their batches' statistics: torch's SyncBatchNorm is for GPUs alone."""
-    return config["hardware"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    return config.hardware.accelerator != "cpu" and torch.cuda.is_available()
 
 
-def say_ignored(config: Mapping[str, Any], source: Source) -> None:
+def say_ignored(config: Run, source: Source) -> None:
     """Warn of each setting that was asked for and does nothing in this run."""
     for text in _ignored(config, source):
         log.warning(text)
 
 
-def _ignored(config: Mapping[str, Any], source: Source) -> Iterator[str]:
-    recipe, hardware, protocol = config["training"], config["hardware"], config["protocol"]
-    backbone, decoder = config["backbone"], config["decoder"]
-    world = hardware["devices"] * hardware["num_nodes"]
-    if world > 1 and recipe["sync_batchnorm"] and not synchronises(config):
+def _ignored(config: Run, source: Source) -> Iterator[str]:
+    recipe, hardware, protocol = config.training, config.hardware, config.protocol
+    backbone, decoder = config.backbone, config.decoder
+    world = hardware.world_size
+    if world > 1 and recipe.sync_batchnorm and not synchronises(config):
         yield (
             "training.sync_batchnorm=true does nothing on CPUs, where torch has no SyncBatchNorm: each of the"
             f" {world} processes takes the statistics of its own part of a batch"
         )
     on_disk = isinstance(source, FolderDataset)
-    if hardware["cache"] is not None and not on_disk:
-        yield f"hardware.cache={hardware['cache']} does nothing: dataset={config['dataset']['name']} has no files"
-    if config["data_dir"] is not None and not on_disk:
-        yield f"data_dir={config['data_dir']} is not read: dataset={config['dataset']['name']} has no files"
-    if protocol["mode"] == "whole" and (protocol["window"] or protocol["stride"]):
+    if hardware.cache is not None and not on_disk:
+        yield f"hardware.cache={hardware.cache} does nothing: dataset={config.dataset.name} has no files"
+    if config.data_dir is not None and not on_disk:
+        yield f"data_dir={config.data_dir} is not read: dataset={config.dataset.name} has no files"
+    if protocol.mode is Mode.whole and (protocol.window or protocol.stride):
         yield "protocol.window and protocol.stride do nothing with protocol.mode=whole: protocol.mode=slide uses them"
-    if decoder.get("weights") and (backbone.get("weights") or backbone.get("pretrained")):
-        given = "backbone.weights" if backbone.get("weights") else "backbone.pretrained"
+    if decoder.weights and (backbone.weights or backbone.pretrained):
+        given = "backbone.weights" if backbone.weights else "backbone.pretrained"
         yield f"{given} does nothing beside decoder.weights, which holds the encoder too"
-    elif backbone.get("weights") and backbone.get("pretrained"):
+    elif backbone.weights and backbone.pretrained:
         yield "backbone.pretrained does nothing beside backbone.weights"

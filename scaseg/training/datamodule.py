@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from scaseg.config import accumulation
 from scaseg.data.cache import SHARED_MEMORY, Cache
 from scaseg.data.datasets import (
     CounterBatches,
@@ -25,6 +24,7 @@ from scaseg.data.datasets import (
 from scaseg.data.folder import FolderDataset
 from scaseg.data.source import Source
 from scaseg.errors import UserError
+from scaseg.schema import Run
 
 
 class StreamLoader(DataLoader[Any]):
@@ -69,13 +69,13 @@ class StreamLoader(DataLoader[Any]):
 class SegmentationData(LightningDataModule):
     """Training and evaluation loaders of one configuration.
 
-    config: the resolved run configuration as plain dicts. train and val: the sources of these splits, or None where
+    train and val: the sources of these splits, or None where
     one is not wanted.
     """
 
-    def __init__(self, config: dict[str, Any], train: Source | None, val: Source | None) -> None:
+    def __init__(self, config: Run, train: Source | None, val: Source | None) -> None:
         super().__init__()
-        world = config["hardware"]["devices"] * config["hardware"]["num_nodes"]
+        world = config.hardware.world_size
         if val is not None and len(val) < world:
             raise UserError(
                 f"{len(val)} images to evaluate cannot be shared among {world} processes"
@@ -84,43 +84,43 @@ class SegmentationData(LightningDataModule):
         self.config = config
         self.train_source = train
         self.val_source = val
-        if config["hardware"]["cache"] is not None:
-            cache = Cache(config["hardware"]["cache"])
+        if config.hardware.cache is not None:
+            cache = Cache(config.hardware.cache)
             for source in (train, val):
                 if isinstance(source, FolderDataset):
                     source.cache = cache
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None and self.train_source is not None
-        recipe = self.config["training"]
+        recipe = self.config.training
         world, rank = self.trainer.world_size, self.trainer.global_rank
-        total = recipe["batch_size"]
-        per_device, _ = accumulation(total, recipe["batch_size_per_device"], world)
+        total = recipe.batch_size
+        per_device, _ = recipe.accumulation(world)
         batches = CounterBatches(
             start=self.trainer.global_step * total,
-            total=recipe["max_steps"] * total,
+            total=recipe.max_steps * total,
             batch_size=per_device,
             rank=rank,
             world_size=world,
         )
-        samples = TrainSamples(self.train_source, self.config["augment"], self.config["seed"])
+        samples = TrainSamples(self.train_source, self.config.augment, self.config.seed)
         return self._loader(samples, batch_sampler=batches, collate_fn=collate_train)
 
     def val_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None and self.val_source is not None
-        samples = EvalSamples(self.val_source, self.config["protocol"])
+        samples = EvalSamples(self.val_source, self.config.protocol)
         indices = ShardedIndices(len(samples), self.trainer.global_rank, self.trainer.world_size)
         return self._loader(
             samples,
             sampler=indices,
-            batch_size=self.config["hardware"]["eval_batch_size"],
+            batch_size=self.config.hardware.eval_batch_size,
             collate_fn=collate_eval,
         )
 
     def _loader(self, samples: Dataset[Any], **options: Any) -> DataLoader[Any]:
-        workers = self.config["hardware"]["num_workers"]
+        workers = self.config.hardware.num_workers
         if workers is None:
-            workers = default_workers(self.config["hardware"]["devices"])
+            workers = default_workers(self.config.hardware.devices)
         return StreamLoader(
             samples,
             num_workers=workers,

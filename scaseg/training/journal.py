@@ -75,7 +75,7 @@ class Journal(Callback):
         row = {
             "train/loss": loss,
             "train/lr": trainer.optimizers[0].param_groups[-1]["lr"],
-            "train/images_per_s": len(self.losses) * pl_module.config["training"]["batch_size"] / seconds,
+            "train/images_per_s": len(self.losses) * pl_module.config.training.batch_size / seconds,
             "train/data_wait": self._waited / seconds,
         }
         self.losses, self._waited = [], 0.0

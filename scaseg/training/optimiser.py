@@ -1,30 +1,42 @@
 """Which parameter is trained how: groups by name and kind, and the learning rate over the steps."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from torch import nn
+
+from scaseg.schema import Decay
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 POSITION = ("pos_embed", "relative_position_bias_table", "rpb")
 
 
+class Group(TypedDict):
+    """Of the optimiser's parameters; names: theirs, in order."""
+
+    name: str
+    names: list[str]
+    params: list[nn.Parameter]
+    lr: float
+    weight_decay: float
+
+
 def parameter_groups(
-    encoder: nn.Module, decoder: nn.Module, lr: float, decoder_lr_mult: float, weight_decay: float, decay: str
-) -> list[dict[str, Any]]:
+    encoder: nn.Module, decoder: nn.Module, lr: float, decoder_lr_mult: float, weight_decay: float, decay: Decay
+) -> list[Group]:
     """AdamW groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
     decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
     codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
     (in MSCAN's stem, in ResNets). `no_norm_or_bias`: no norm, no position tensor and no vector has decay.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, Group] = {}
     for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
         for owner_name, owner in module.named_modules():
             for name, parameter in owner.named_parameters(recurse=False):
                 if not parameter.requires_grad:
                     continue
-                if decay == "published":
+                if decay is Decay.published:
                     norm = isinstance(owner, NORMS) and "norm" in owner_name
                     plain = part == "encoder" and (norm or name.startswith(POSITION))
                 else:

@@ -6,26 +6,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
 
 import torch
+import yaml
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.loggers.logger import Logger
-from omegaconf import OmegaConf
 
-from scaseg.config import accumulation
 from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import Scores, table
 from scaseg.files import write_text
 from scaseg.runs.asked import Asked
-from scaseg.runs.checkpoint import load_checkpoint
+from scaseg.runs.checkpoint import read_checkpoint
 from scaseg.runs.figures import describe, figures
-from scaseg.runs.folder import CHECKPOINTS, RESULT
-from scaseg.runs.result import git_commit, has_result, read_result, write_result
+from scaseg.runs.folder import CHECKPOINTS, CONFIG, RESULT
+from scaseg.runs.result import Result, git_commit, has_result, read_result, write_result
 from scaseg.runs.store import claimed, reporting
+from scaseg.schema import Run
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
@@ -36,37 +35,38 @@ from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
 from scaseg.training.task import SegmentationTask
 from scaseg.training.trainer import build_trainer, process_rank
-from scaseg.training.watchers import Watchers, loggers, val_every, watchers
+from scaseg.training.watchers import Watchers, loggers, watchers
+from scaseg.typed import to_plain
 
 log = logging.getLogger("scaseg")
 
 
-def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
+def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> Result:
     """Train, or go on with, a run; returns the content of result.json.
 
     Under several processes each calls this; the first writes the files. Raises UserError for what the user can
     put right, before the run folder is made wherever that is possible.
     """
-    folder, commit = Path(run.config["output_dir"]) / run.name, git_commit()
-    if has_result(folder) and not run.config["fresh"]:
+    folder, commit = run.folder, git_commit()
+    if has_result(folder) and not run.config.fresh:
         return _done_before(folder)
     first = process_rank() == 0
-    with claimed(folder, run.config["fresh"]) if first else reporting(folder):
+    with claimed(folder, run.config.fresh) if first else reporting(folder):
         if first and has_result(folder):  # another process has finished it meanwhile
             return _done_before(folder)
         return _train(run, folder, extra_callbacks, commit)
 
 
-def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit: str | None) -> dict[str, Any]:
-    config, recipe, first = run.config, run.config["training"], process_rank() == 0
-    if config["hardware"]["threads"]:
-        torch.set_num_threads(config["hardware"]["threads"])
+def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit: str | None) -> Result:
+    config, recipe, first = run.config, run.config.training, process_rank() == 0
+    if config.hardware.threads:
+        torch.set_num_threads(config.hardware.threads)
     check_data(run)
-    seed_everything(config["seed"], verbose=False)
+    seed_everything(config.seed, verbose=False)
     task = SegmentationTask(config, run.val.labels)
     data = SegmentationData(config, run.train, run.val)
-    start = find_start(folder, config, task) if recipe["max_steps"] else Start()
-    if not recipe["max_steps"]:
+    start = find_start(folder, config, task) if recipe.max_steps else Start()
+    if not recipe.max_steps:
         load_weights(config, task)
     else:
         check_batch(config, task.model)
@@ -74,11 +74,11 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
 
     watch = watchers(run, folder)
     csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
-    trainer = _trainer(config, folder, loggers(config, run.name, folder, csv_log), [*extra_callbacks, *watch.callbacks])
+    trainer = _trainer(config, folder, loggers(config, folder, csv_log), [*extra_callbacks, *watch.callbacks])
     if first:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
-    if recipe["compile"]:
+        write_text(folder / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
+    if recipe.compile:
         task.model.compile()
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
         if first:
@@ -93,12 +93,12 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
 
 
 def _fit(trainer: Trainer, task: SegmentationTask, data: SegmentationData, start: Start, watch: Watchers) -> None:
-    if task.config["training"]["max_steps"]:
+    if task.config.training.max_steps:
         trainer.fit(task, data, ckpt_path=start.checkpoint, weights_only=True)
     if watch.journal.scores is not None:
         return
     if start.checkpoint is not None:  # of the last step: the average, where there is one, and not what was trained
-        task.load_state_dict(load_checkpoint(start.checkpoint, "ckpt_path")["state_dict"])
+        task.load_state_dict(read_checkpoint(start.checkpoint, "ckpt_path").state)
     trainer.validate(task, data, verbose=False)
 
 
@@ -110,7 +110,9 @@ def _plain_scores(trainer: Trainer, task: SegmentationTask, data: SegmentationDa
     watch.average.end()
     of_average, chosen = (watch.journal.scores, watch.journal.matrix), watch.pictures.chosen
     watch.pictures.chosen = []
-    task.load_state_dict(load_checkpoint(watch.checkpoints.last, "ckpt_path")["current_model_state"])
+    weights = read_checkpoint(watch.checkpoints.last, "ckpt_path").plain_state
+    assert weights is not None
+    task.load_state_dict(weights)
     trainer.validate(task, data, verbose=False)
     plain = watch.journal.scores
     (watch.journal.scores, watch.journal.matrix), watch.pictures.chosen = of_average, chosen
@@ -120,11 +122,11 @@ def _plain_scores(trainer: Trainer, task: SegmentationTask, data: SegmentationDa
 def _say_what_counts(run: Asked) -> int:
     """Warn of settings that do nothing, and of val images that are trained on; returns how many these are."""
     say_ignored(run.config, run.val)
-    dataset, seen = run.config["dataset"], trained_on(run.train, run.val)
+    dataset, seen = run.config.dataset, trained_on(run.train, run.val)
     if seen:
         log.warning(
             "%d of %d images of val_split=%s are trained on (train_split=%s): figures on them say nothing of others",
-            *(seen, len(run.val), dataset["val_split"], dataset["train_split"]),
+            *(seen, len(run.val), dataset.val_split, dataset.train_split),
         )
     return seen
 
@@ -137,13 +139,13 @@ def _result(
     plain: Scores | None,
     seen: int,
     commit: str | None,
-) -> dict[str, Any]:
+) -> Result:
     assert watch.journal.scores is not None
     return {
         "status": "done",
-        "run": run.name,
-        **describe(run.config, task.model, run.val.labels, watch.journal.scores, commit),
-        "split": run.config["dataset"]["val_split"],
+        "run": run.config.name,
+        **describe(run.config, task.model, run.val.labels, watch.journal.scores, commit),  # type: ignore[typeddict-item]
+        "split": run.config.dataset.val_split,
         "evaluated_images_trained_on": seen,
         "best": watch.checkpoints.best_result,
         "plain_weights": None if plain is None else figures(plain, run.val.labels),
@@ -153,7 +155,7 @@ def _result(
     }
 
 
-def _print(result: dict[str, Any], watch: Watchers, names: Sequence[str], folder: Path) -> None:
+def _print(result: Result, watch: Watchers, names: Sequence[str], folder: Path) -> None:
     assert watch.journal.scores is not None
     print(table(watch.journal.scores, names))
     if result["plain_weights"] is not None:
@@ -198,22 +200,22 @@ def _logged(folder: Path, first: bool, beginning: str, checkpoints: Checkpoints)
         handler.close()
 
 
-def _trainer(config: dict[str, Any], folder: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
-    recipe, hardware = config["training"], config["hardware"]
-    world = hardware["devices"] * hardware["num_nodes"]
-    _, accumulate = accumulation(recipe["batch_size"], recipe["batch_size_per_device"], world)
+def _trainer(config: Run, folder: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
+    recipe, hardware = config.training, config.hardware
+    world = hardware.world_size
+    _, accumulate = recipe.accumulation(world)
     return build_trainer(
         hardware,
-        recipe["precision"],
+        recipe.precision,
         callbacks,
-        max_steps=recipe["max_steps"],
+        max_steps=recipe.max_steps,
         max_epochs=-1,
         accumulate_grad_batches=accumulate,
-        gradient_clip_val=recipe["grad_clip"],
-        val_check_interval=val_every(recipe) * accumulate,
+        gradient_clip_val=recipe.grad_clip,
+        val_check_interval=recipe.validated_every * accumulate,
         check_val_every_n_epoch=None,
-        deterministic=recipe["deterministic"],
-        sync_batchnorm=recipe["sync_batchnorm"] and world > 1 and synchronises(config),
+        deterministic=recipe.deterministic,
+        sync_batchnorm=recipe.sync_batchnorm and world > 1 and synchronises(config),
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         logger=loggers,
@@ -221,7 +223,7 @@ def _trainer(config: dict[str, Any], folder: Path, loggers: list[Logger], callba
     )
 
 
-def _done_before(folder: Path) -> dict[str, Any]:
+def _done_before(folder: Path) -> Result:
     result = read_result(folder)
     figure = "no label to score" if result["mIoU"] is None else f"mIoU {result['mIoU']:.2f}"
     print(f"{folder} is done: {figure} ({result['split']}). fresh=true starts it again")

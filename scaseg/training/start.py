@@ -8,14 +8,15 @@ from typing import Any
 
 import yaml
 
-from scaseg.config import NOT_IDENTITY
 from scaseg.errors import UserError
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
-from scaseg.runs.checkpoint import check_architecture, load_checkpoint
-from scaseg.runs.folder import CHECKPOINTS, checkpoint_of
+from scaseg.runs.checkpoint import Checkpoint, check_architecture, read_checkpoint
+from scaseg.runs.folder import CHECKPOINTS, CONFIG, checkpoint_of
 from scaseg.runs.result import has_result
+from scaseg.schema import NOT_IDENTITY, Run, read_config
 from scaseg.training.task import SegmentationTask
+from scaseg.typed import dotted, to_plain
 
 log = logging.getLogger("scaseg")
 DATA = {"classes": "the class table", "train": "the training images or masks"}
@@ -33,23 +34,23 @@ class Start:
     changes: Mapping[str, tuple[Any, Any]] | None = None
 
 
-def find_start(folder: Path, config: Mapping[str, Any], task: SegmentationTask) -> Start:
+def find_start(folder: Path, config: Run, task: SegmentationTask) -> Start:
     """Where the run of this folder goes on; loads `backbone.weights` or `decoder.weights` where it is a new start.
 
     Raises UserError where the checkpoint does not fit the task, its data or its recipe.
     """
-    path = checkpoint_to_resume(folder, config["ckpt_path"], config["output_dir"])
+    path = checkpoint_to_resume(folder, config.ckpt_path, config.output_dir)
     if path is None:
-        if config["ckpt_path"] == "auto":
+        if config.ckpt_path == "auto":
             _say_of_other_data(folder, config)
         load_weights(config, task)
         return Start()
-    checkpoint = load_checkpoint(path, "ckpt_path")
+    checkpoint = read_checkpoint(path, "ckpt_path")
     check_architecture(config, checkpoint, task.state_dict())
-    saved, step = checkpoint["scaseg"]["config"], int(checkpoint["global_step"])
-    _same_data(saved, config, path)
-    changes = dict(_changes(saved, config))
-    _possible(checkpoint, config, task, path, step)
+    step = checkpoint.step
+    _same_data(checkpoint.run, config, path)
+    changes = dict(_changes(checkpoint.run, config))
+    _possible(checkpoint, config, task)
     if changes:
         log.info(
             "%s: on from step %d with what is asked now: %s",
@@ -90,51 +91,51 @@ def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -
             return last if last.exists() and not own else given
 
 
-def load_weights(config: Mapping[str, Any], task: SegmentationTask) -> None:
+def load_weights(config: Run, task: SegmentationTask) -> None:
     """The encoder's or the whole model's weights that the configuration names; none: they stay as they were drawn."""
-    backbone, decoder = config["backbone"], config["decoder"]
-    if decoder.get("weights"):
+    backbone, decoder = config.backbone, config.decoder
+    if decoder.weights:
         report = load_model_weights(
             task.model,
-            backbone["name"],
-            decoder["name"],
-            decoder["weights"],
-            decoder.get("weights_sha256"),
-            trains=config["training"]["max_steps"] > 0,
+            backbone.name,
+            decoder.name,
+            decoder.weights,
+            decoder.text("weights_sha256"),
+            trains=config.training.max_steps > 0,
         )
-        log.info("model weights from %s: %s", decoder["weights"], report)
-    elif backbone.get("weights"):
+        log.info("model weights from %s: %s", decoder.weights, report)
+    elif backbone.weights:
         report = load_encoder_weights(
-            task.model.encoder, backbone["name"], backbone["weights"], backbone.get("weights_sha256")
+            task.model.encoder, backbone.name, backbone.weights, backbone.text("weights_sha256")
         )
-        log.info("encoder weights from %s: %s", backbone["weights"], report)
+        log.info("encoder weights from %s: %s", backbone.weights, report)
 
 
-def _same_data(saved: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> None:
+def _same_data(saved: Run, config: Run, path: Path) -> None:
     other = [what for key, what in DATA.items() if key in _other_data(saved, config)]
     if other:
         raise UserError(
-            f"{path} was trained on other data than data_dir={config['data_dir']} holds ({' and '.join(other)} differ):"
+            f"{path} was trained on other data than data_dir={config.data_dir} holds ({' and '.join(other)} differ):"
             f" give the data_dir that it was trained on, or start a new run from its weights, decoder.weights={path}"
         )
     if "val" in _other_data(saved, config):
         log.info("%s: %s have changed since; its figures are of the old ones", path, VAL)
 
 
-def _other_data(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    then, now = saved.get("fingerprints", {}), config["fingerprints"]
+def _other_data(saved: Run, config: Run) -> list[str]:
+    then, now = saved.fingerprints, config.fingerprints
     return [key for key in (*DATA, "val") if key in then and key in now and then[key] != now[key]]
 
 
-def _say_of_other_data(folder: Path, config: Mapping[str, Any]) -> None:
+def _say_of_other_data(folder: Path, config: Run) -> None:
     """A run that was cut off, of the same recipe on data that have changed since, does not go on by itself."""
     for other in sorted(folder.parent.glob(folder.name.rpartition("-")[0] + "-*")):
         last = other / CHECKPOINTS / "last.ckpt"
         if other == folder or ".old-" in other.name or not last.exists() or has_result(other):
             continue
         try:
-            saved = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+            saved = read_config(yaml.safe_load((other / CONFIG).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError, UserError):
             continue
         differ = _other_data(saved, config)
         if differ and not any(True for _ in _changes(saved, config)):
@@ -145,35 +146,23 @@ def _say_of_other_data(folder: Path, config: Mapping[str, Any]) -> None:
             )
 
 
-def _possible(
-    checkpoint: Mapping[str, Any], config: Mapping[str, Any], task: SegmentationTask, path: Path, step: int
-) -> None:
-    if step > config["training"]["max_steps"]:
+def _possible(checkpoint: Checkpoint, config: Run, task: SegmentationTask) -> None:
+    path = checkpoint.path
+    if checkpoint.step > config.training.max_steps:
         raise UserError(
-            f"{path} is of step {step}, and training.max_steps={config['training']['max_steps']}: ask for more steps,"
-            f" or start a new run from its weights, decoder.weights={path}"
+            f"{path} is of step {checkpoint.step}, and training.max_steps={config.training.max_steps}: ask for more"
+            f" steps, or start a new run from its weights, decoder.weights={path}"
         )
-    groups = checkpoint["scaseg"].get("parameter_groups")
-    if groups is not None and groups != [group["names"] for group in task.parameter_groups()]:
+    if checkpoint.groups is not None and checkpoint.groups != task.group_names:
         raise UserError(
-            f"{path}: its optimiser's state is arranged for training.decay="
-            f"{checkpoint['scaseg']['config']['training']['decay']}, and training.decay={config['training']['decay']}"
+            f"{path}: its optimiser's state is arranged for training.decay={checkpoint.run.training.decay.name}, and"
+            f" training.decay={config.training.decay.name}"
             f" is asked: keep it, or start a new run from its weights, decoder.weights={path}"
         )
 
 
-def _changes(saved: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    then, now = _flat(saved), _flat(config)
+def _changes(saved: Run, config: Run) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    then, now = dotted(to_plain(saved)), dotted(to_plain(config))
     for key in now:
         if key in then and then[key] != now[key] and key.split(".")[0] not in (*NOT_IDENTITY, "fingerprints"):
             yield key, (then[key], now[key])
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif not str(key).startswith("_"):
-            flat[f"{prefix}{key}"] = value
-    return flat

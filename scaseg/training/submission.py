@@ -6,21 +6,21 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from scaseg.evaluation.submission import Export
+from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.training.journal import Journal
 
 
-class ExportPredictions(Callback):
-    """Hands each prediction of an evaluation to an export, and has it checked when all are there."""
+class WriteSubmission(Callback):
+    """Hands each prediction of an evaluation to a submission, and has it checked when all are there."""
 
-    def __init__(self, export: Export, journal: Journal) -> None:
-        self.export = export
+    def __init__(self, submission: SubmissionWriter, journal: Journal) -> None:
+        self.submission = submission
         self.journal = journal
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            self.export.start()
-        trainer.strategy.barrier("export begins")
+            self.submission.start()
+        trainer.strategy.barrier("submission begins")
 
     def on_validation_batch_end(
         self,
@@ -32,12 +32,12 @@ class ExportPredictions(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         for name, labels in zip(batch["name"], outputs, strict=True):
-            self.export.write(name, labels.cpu().numpy().astype(np.uint8))
+            self.submission.write(name, labels.cpu().numpy().astype(np.uint8))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.strategy.barrier("export is written")
+        trainer.strategy.barrier("submission is written")
         if trainer.is_global_zero:
-            matrix = self.export.finish()
+            matrix = self.submission.finish()
             assert self.journal.matrix is not None
             if not torch.equal(matrix, self.journal.matrix):
-                raise RuntimeError(f"{self.export.folder}: the files give other figures than the predictions did")
+                raise RuntimeError(f"{self.submission.folder}: the files give other figures than the predictions did")

@@ -10,37 +10,39 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from scaseg.data.datasets import EvalBatch, TrainBatch
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.metrics import ConfusionMatrix
-from scaseg.evaluation.protocol import Protocol
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
-from scaseg.runs.checkpoint import check_architecture
-from scaseg.training.optimiser import parameter_groups, warmup_poly
+from scaseg.runs.checkpoint import write_into
+from scaseg.schema import Run
+from scaseg.training.optimiser import Group, parameter_groups, warmup_poly
+from scaseg.typed import to_plain
 
 
 class SegmentationTask(LightningModule):
     """Training and evaluation steps of one configured model.
 
-    config: the resolved run configuration as plain dicts. It travels in every checkpoint under `scaseg`, with
+    config: it travels in every checkpoint under `scaseg`, with
     class names and colours, so that a checkpoint needs nothing else to be used.
     """
 
-    def __init__(self, config: dict[str, Any], labels: LabelTable) -> None:
+    def __init__(self, config: Run, labels: LabelTable) -> None:
         super().__init__()
         self.config = config
         self.labels = labels
-        self.protocol = Protocol.of(config["protocol"])
-        self.model = build_segmentor(config, labels.num_classes)
-        weights = config["training"]["loss"]["class_weights"]
+        self.protocol = config.protocol
+        self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes)
+        weights = config.training.loss.class_weights
         if weights is not None and len(weights) != labels.num_classes:
             raise UserError(
-                f"training.loss.class_weights has {len(weights)} weights, dataset={config['dataset']['name']} has"
+                f"training.loss.class_weights has {len(weights)} weights, dataset={config.dataset.name} has"
                 f" {labels.num_classes} classes: give one for each, in the order {', '.join(labels.names)}"
             )
-        self.loss = SegmentationLoss(**config["training"]["loss"])
+        self.loss = SegmentationLoss(**to_plain(config.training.loss))
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
 
@@ -53,7 +55,7 @@ class SegmentationTask(LightningModule):
         """Of how many parts a step's batch consists: processes times accumulation."""
         return self.trainer.world_size * self.trainer.accumulate_grad_batches
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: TrainBatch, batch_idx: int) -> dict[str, Tensor]:
         """`loss` to differentiate; `mean` and `weight`: the part's own loss, and its weight in that of the step."""
         loss, weight = self.loss.weighed(self.model(batch["image"]), batch["mask"])
         if self.parts == 1:
@@ -77,38 +79,38 @@ class SegmentationTask(LightningModule):
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, 0)
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> list[Tensor]:  # type: ignore[override]
+    def validation_step(self, batch: EvalBatch, batch_idx: int) -> list[Tensor]:  # type: ignore[override]
         """Labels of each image at its mask's own size."""
         predictions: list[Tensor] = []
         for views, masks in _same_size(batch):
             size = masks.shape[1], masks.shape[2]
-            at_once = self.config["hardware"]["window_batch_size"]
+            at_once = self.config.hardware.window_batch_size
             predicted = predict_labels(self.model, views, size, self.protocol, at_once)
             self.confusion.update(predicted, masks)
             predictions.extend(predicted)
         return predictions
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[Group]:
         """What is trained how; see scaseg.training.optimiser."""
-        recipe = self.config["training"]
+        recipe = self.config.training
         return parameter_groups(
             self.model.encoder,
             self.model.decoder,
-            recipe["lr"],
-            recipe["decoder_lr_mult"],
-            recipe["weight_decay"],
-            recipe["decay"],
+            recipe.lr,
+            recipe.decoder_lr_mult,
+            recipe.weight_decay,
+            recipe.decay,
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        recipe = self.config["training"]
+        recipe = self.config.training
         optimizer = torch.optim.AdamW(
             [{k: v for k, v in group.items() if k != "names"} for group in self.parameter_groups()],
-            betas=tuple(recipe["betas"]),
+            betas=(recipe.betas[0], recipe.betas[1]),
             # One pass over the parameters in place of one an operation; under AMP Lightning does not clip beside it.
-            fused=not recipe["precision"].endswith("mixed"),
+            fused=not recipe.precision.endswith("mixed"),
         )
-        factor = warmup_poly(recipe["max_steps"], recipe["warmup_steps"], recipe["warmup_ratio"], recipe["poly_power"])
+        factor = warmup_poly(recipe.max_steps, recipe.warmup_steps, recipe.warmup_ratio, recipe.poly_power)
         self.asked = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -123,16 +125,15 @@ class SegmentationTask(LightningModule):
             group.update(asked, initial_lr=asked["lr"], lr=asked["lr"] * factor(scheduler.last_epoch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["scaseg"] = {
-            "config": self.config,
-            "classes": list(self.labels.names),
-            "colours": [list(colour) for colour in self.labels.colours],
-            "parameter_groups": [group["names"] for group in self.parameter_groups()],
-        }
+        write_into(checkpoint, self.config, self.labels, self.group_names)
+
+    @property
+    def group_names(self) -> list[list[str]]:
+        """Of the parameters in each of the optimiser's groups."""
+        return [group["names"] for group in self.parameter_groups()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_architecture(self.config, checkpoint, self.state_dict())
-        if self.config["training"]["ema_decay"] is None and "current_model_state" in checkpoint:
+        if self.config.training.ema_decay is None and "current_model_state" in checkpoint:
             checkpoint["state_dict"] = checkpoint["current_model_state"]  # not the average, which ends here
         here = {callback.state_key for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         checkpoint["callbacks"] = {key: state for key, state in checkpoint["callbacks"].items() if key in here}
@@ -148,10 +149,11 @@ def _renumber_batches(checkpoint: dict[str, Any], accumulate: int) -> None:
             counter[key] += change
 
 
-def _same_size(batch: dict[str, Any]) -> list[tuple[list[Tensor], Tensor]]:
+def _same_size(batch: EvalBatch) -> list[tuple[list[Tensor], Tensor]]:
     """Parts of a batch whose images are of one size: their views, one a scale, and their masks."""
     images, masks = batch["image"], batch["mask"]
-    if isinstance(images, Tensor):
-        return [(batch.get("views") or [images], masks)]
-    views = batch.get("views") or [[image] for image in images]
+    several: Any = batch.get("views")  # over scales of one tensor each, or over images: see collate_eval
+    if isinstance(images, Tensor) and isinstance(masks, Tensor):
+        return [(several or [images], masks)]
+    views = several or [[image] for image in images]
     return [([view[None] for view in each], mask[None]) for each, mask in zip(views, masks, strict=True)]

@@ -12,6 +12,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from scaseg.errors import UserError
+from scaseg.schema import Hardware
 from scaseg.training.checkpoints import WholeFiles
 
 
@@ -23,12 +24,12 @@ def process_rank() -> int:
     return int(os.environ.get("NODE_RANK", 0))
 
 
-def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Callback], **options: Any) -> Trainer:
+def build_trainer(hardware: Hardware, precision: str, callbacks: list[Callback], **options: Any) -> Trainer:
     """Lightning's trainer for this machine, without the checkpoints, bars and samplers of its own.
 
     Raises UserError where hardware or precision do not fit this machine.
     """
-    world = hardware["devices"] * hardware["num_nodes"]
+    world = hardware.world_size
     # Buffers are brought together before each validation; at every forward pass they would keep processes with
     # unequal numbers of evaluation batches waiting for each other.
     known = inspect.signature(DistributedDataParallel).parameters
@@ -37,9 +38,9 @@ def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Call
     strategy = DDPStrategy(**options_of_ddp) if world > 1 else "auto"
     try:
         return Trainer(
-            accelerator=hardware["accelerator"],
-            devices=hardware["devices"],
-            num_nodes=hardware["num_nodes"],
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            num_nodes=hardware.num_nodes,
             strategy=strategy,
             precision=precision,  # type: ignore[arg-type]
             callbacks=callbacks,
@@ -52,6 +53,6 @@ def build_trainer(hardware: dict[str, Any], precision: str, callbacks: list[Call
         )
     except (MisconfigurationException, ImportError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(
-            f"hardware.accelerator={hardware['accelerator']}, hardware.devices={hardware['devices']} or"
+            f"hardware.accelerator={hardware.accelerator}, hardware.devices={hardware.devices} or"
             f" training.precision={precision} do not fit this machine: {error}"
         ) from error

@@ -16,30 +16,32 @@ from scaseg.complexity.summary import published_counts
 from scaseg.config import image_size
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
+from scaseg.schema import Run
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures
 from scaseg.training.task import SegmentationTask
+from scaseg.typed import to_plain
 
 
-def wandb_logger(config: dict[str, Any], name: str, folder: Path) -> WandbLogger:
+def wandb_logger(config: Run, folder: Path) -> WandbLogger:
     """A logger whose run id is the run folder's name, so that a resumed run goes on in the same place."""
-    options = config["logger"]
-    if options["mode"] == "online" and not has_account():
+    options = config.logger
+    if options.mode == "online" and not has_account():
         raise UserError("logger.mode=online needs a W&B account: `wandb login`, WANDB_API_KEY, or logger.mode=offline")
     # wandb would ask for an account on the terminal where it finds none.
-    offline = options["mode"] == "offline" or (options["mode"] == "auto" and not has_account())
+    offline = options.mode == "offline" or (options.mode == "auto" and not has_account())
     folder.mkdir(parents=True, exist_ok=True)
     return WandbLogger(
-        project=options["project"],
-        entity=options["entity"],
-        name=name,
-        id=name,
+        project=options.project,
+        entity=options.entity,
+        name=config.name,
+        id=config.name,
         save_dir=folder,
         offline=offline,
         resume="allow",
-        group=options["group"],
-        tags=options["tags"],
-        config=config,
+        group=options.group,
+        tags=options.tags,
+        config=to_plain(config),
         settings=wandb.Settings(silent=True, console="off"),
     )
 
@@ -72,7 +74,8 @@ class WandbMedia(Callback):
         if not trainer.is_global_zero:
             return
         config = pl_module.config
-        counted = published_counts(config, self.labels.num_classes, image_size(config))
+        size = image_size(config.protocol, config.augment)
+        counted = published_counts(config.backbone, config.decoder, self.labels.num_classes, size)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.summary["GFLOPs"] = counted.macs_paper / 1e9  # what dashboards draw mIoU over

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
 
@@ -11,6 +10,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from scaseg.runs.asked import Asked
 from scaseg.runs.folder import CHECKPOINTS
+from scaseg.schema import Run
 from scaseg.training.average import Average
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
@@ -35,41 +35,35 @@ class Watchers:
 
 def watchers(run: Asked, folder: Path) -> Watchers:
     """Of a run in its folder."""
-    config, recipe, labels = run.config, run.config["training"], run.val.labels
-    journal, stop = Journal(recipe["log_every"]), Stop()
-    checkpoints = Checkpoints(folder / CHECKPOINTS, recipe["checkpoint_every"], val_every(recipe), journal, stop)
+    config, recipe, labels = run.config, run.config.training, run.val.labels
+    journal, stop = Journal(recipe.log_every), Stop()
+    checkpoints = Checkpoints(folder / CHECKPOINTS, recipe.checkpoint_every, recipe.validated_every, journal, stop)
     names = [run.val.name(i) for i in range(len(run.val))]
-    pictures = Pictures(folder / "pictures", labels, spread(names, config["pictures"]))
+    pictures = Pictures(folder / "pictures", labels, spread(names, config.pictures))
     callbacks: list[Callback] = [
-        CounterRandomness(config["seed"]),
+        CounterRandomness(config.seed),
         journal,
-        ProgressLine(recipe["max_steps"]),
-        StripWatch(recipe["log_every"]),
-        Heartbeat(folder, recipe["max_steps"], checkpoints),
+        ProgressLine(recipe.max_steps),
+        StripWatch(recipe.log_every),
+        Heartbeat(folder, recipe.max_steps, checkpoints),
         pictures,
     ]
     average = None
-    if recipe["ema_decay"] is not None and recipe["max_steps"]:
-        average = Average(recipe["ema_decay"], recipe["ema_warmup"])
+    if recipe.ema_decay is not None and recipe.max_steps:
+        average = Average(recipe.ema_decay, recipe.ema_warmup)
         callbacks.insert(0, average)
-    if config["logger"]["name"] == "wandb":
+    if config.logger.name == "wandb":
         from scaseg.training.wandb_log import WandbMedia
 
         callbacks.append(WandbMedia(labels, pictures, journal))
     return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures, average)
 
 
-def val_every(recipe: dict[str, Any]) -> int:
-    """Steps between two validations; the last step ends in one."""
-    steps: int = max(1, min(recipe["val_every"], recipe["max_steps"]))
-    return steps
-
-
-def loggers(config: dict[str, Any], name: str, folder: Path, csv_log: CsvLog) -> list[Logger]:
+def loggers(config: Run, folder: Path, csv_log: CsvLog) -> list[Logger]:
     """metrics.csv, and what else was asked for."""
     kept: list[Logger] = [csv_log]
-    if config["logger"]["name"] == "wandb":
+    if config.logger.name == "wandb":
         from scaseg.training.wandb_log import wandb_logger
 
-        kept.append(wandb_logger(config, name, folder))
+        kept.append(wandb_logger(config, folder))
     return kept

@@ -44,7 +44,7 @@ def test_long_suites(suite: str) -> None:
 
 
 def test_decoder_suite_is_of_one_decoder() -> None:
-    command = [sys.executable, "-m", "scaseg.benchmark", "suite=decoder", "decoder.name=mine"]
+    command = [sys.executable, "-m", "scaseg.benchmark", "suite=decoder", "decoder=segformer"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "suite=decoder compares forms of decoder=scaseg; decoder=mine has one" in done.stderr
+    assert "suite=decoder compares forms of decoder=scaseg; decoder=segformer has one" in done.stderr

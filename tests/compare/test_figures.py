@@ -14,8 +14,10 @@ import torch
 from scaseg import figures as command
 from scaseg.compare.contenders import contenders
 from scaseg.compare.maps import block_maps, heat
+from scaseg.compare.options import Models
 from scaseg.data.build import build_source
 from scaseg.data.datasets import EvalSamples
+from scaseg.schema import Device
 from tests.compare.test_compare import SHORT
 from tests.training.tiny import QUIET, config, folder_of, run
 
@@ -71,14 +73,14 @@ def test_each_figure_is_drawn(runs: dict[str, Path], figures: Any, tmp_path: Pat
 
 def test_maps_are_those_of_the_blocks(runs: dict[str, Path]) -> None:
     """What comes out of a stage's block is what the fuse gets, and what goes in is what the encoder gave."""
-    ((contender, _)) = contenders({"a": str(runs["se"]), "b": str(runs["none"])}, "last", torch.device("cpu"))
+    ((contender, _)) = contenders(Models([str(runs["se"]), str(runs["none"])], hardware=Device("cpu")))
     trained = contender.runs[0]
-    source = build_source(trained.config["dataset"], None, "val")
-    sample = EvalSamples(source, trained.config["protocol"])[0]
+    source = build_source(trained.config.dataset, None, "val")
+    sample = EvalSamples(source, trained.protocol)[0]
     fused: list[Any] = []
-    handle = trained.model.decoder.fuse.register_forward_pre_hook(lambda module, args: fused.extend(args[0]))
+    handle = trained.segmentor.decoder.fuse.register_forward_pre_hook(lambda module, args: fused.extend(args[0]))
     encoded: list[Any] = []
-    trained.model.encoder.register_forward_hook(lambda module, args, out: encoded.extend(out))
+    trained.segmentor.encoder.register_forward_hook(lambda module, args, out: encoded.extend(out))
     prediction, seen = block_maps(trained, sample)
     handle.remove()
     assert prediction.shape == (32, 64)
@@ -86,7 +88,7 @@ def test_maps_are_those_of_the_blocks(runs: dict[str, Path]) -> None:
     for stage, (before, after) in seen.items():
         assert torch.equal(before, encoded[int(stage) - 1])
         assert torch.equal(after, fused[int(stage) - 1])
-    assert not any(block._forward_hooks for block in trained.model.decoder.blocks.children())
+    assert not any(block._forward_hooks for block in trained.segmentor.decoder.blocks.children())
 
 
 def test_heat_is_brightest_where_the_map_is_strongest() -> None:
@@ -102,8 +104,8 @@ def test_what_cannot_be_drawn_is_said(runs: dict[str, Path], figures: Any, tmp_p
     a, c = f"a={runs['se']}", f"c={runs['segformer']}"
     for arguments, message in (
         (["figure=1", a], "error: figure=1: 6, 7 or 8"),
-        (["figure=6"], "error: figure=6 needs one run: a=RUN"),
-        (["figure=7", a], "error: figure=7 needs two runs: a=RUN b=RUN"),
+        (["figure=6"], "ckpt must be given"),
+        (["figure=7", a], "error: figure=7 needs two models: ckpt=[RUN,RUN]"),
         (["figure=6", f"a={runs['segformer']}"], "decoder=segformer has no blocks whose maps could be shown"),
         (["figure=6", a, "images=[x]"], "error: images=x: not in the split val, whose first is val_00000"),
         (["figure=6", a, "output=f.gif"], "error: output=f.gif: the name must end in .png"),

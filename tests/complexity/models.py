@@ -3,22 +3,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaseg.config import compose, plain
+from scaseg.config import compose, run_config
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
+from scaseg.parts import Backbone, Decoder
 
 
-def config(*overrides: str) -> dict[str, Any]:
-    """`backbone` and `decoder` as the benchmark command has them."""
+def config(*overrides: str) -> tuple[Backbone, Decoder]:
+    """As the benchmark command has them."""
     import scaseg.benchmark.__main__  # noqa: F401
 
     cfg = compose("benchmark", list(overrides))
-    return {"backbone": plain(cfg.backbone), "decoder": plain(cfg.decoder)}
+    run = run_config(cfg)
+    return run.backbone, run.decoder
+
+
+def decoder_part(name: str, **options: Any) -> Decoder:
+    return Decoder({"_target_": "scaseg.models.decoders", "name": name, **options})
 
 
 def on_meta(*overrides: str, num_classes: int = 150) -> Segmentor:
     with torch.device("meta"):
-        return build_segmentor(config(*overrides), num_classes)
+        return build_segmentor(*config(*overrides), num_classes)
 
 
 class FourMaps(nn.Module):

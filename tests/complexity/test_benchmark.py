@@ -2,13 +2,16 @@ import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
-from scaseg.benchmark.cost import benchmark, image_size, show
-from scaseg.config import compose
+from scaseg.benchmark import cost
+from scaseg.benchmark.cost import show
+from scaseg.benchmark.options import BenchmarkConfig
+from scaseg.config import compose, image_size, run_of, typed
 from scaseg.errors import UserError
+from tests.commands import main_of
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,8 +19,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def cfg(*overrides: str) -> DictConfig:
-    return compose("benchmark", list(overrides))
+def cfg(*overrides: str) -> BenchmarkConfig:
+    main_of("benchmark")
+    return typed(compose("benchmark", list(overrides)), BenchmarkConfig)
+
+
+def benchmark(asked: BenchmarkConfig) -> dict[str, Any]:
+    return cost.benchmark(asked, run_of(asked))
 
 
 def test_the_command_of_the_readme() -> None:
@@ -44,7 +52,8 @@ def test_the_command_of_the_readme() -> None:
     ],
 )
 def test_the_papers_size_is_the_default(dataset: str, size: tuple[int, int]) -> None:
-    assert image_size(cfg(f"dataset={dataset}")) == size
+    asked = cfg(f"dataset={dataset}")
+    assert image_size(asked.protocol, asked.augment) == size
 
 
 def test_largest_model_takes_seconds() -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from scaseg.complexity.published import idle_resize
 from scaseg.complexity.summary import parameters, published_counts
-from tests.complexity.models import config
+from scaseg.models.decoders.vwformer import head_of
+from scaseg.parts import Decoder
+from tests.complexity.models import config, decoder_part
 
 # decoder, encoder, width, M parameters with and without unused tensors (150 classes), G at 512 x 512 (150 classes) and
 # at 1024 x 2048 (19 classes, the Cityscapes form)
@@ -82,6 +84,11 @@ CELLS = [line.split() for line in ROWS.strip().splitlines()]
 LARGE = ("mit_b3", "mit_b4", "mit_b5", "mscan_b")
 
 
+def head(decoder: Decoder) -> tuple[str, int, int]:
+    keys = ("backbone", "query_pool", "form", "embed_channels", "heads")
+    return head_of(*map(decoder.option, keys))
+
+
 def cell(values: list[str]) -> object:
     decoder, encoder, width = values[:3]
     marks = [pytest.mark.slow] if encoder in LARGE else []
@@ -92,7 +99,7 @@ def cell(values: list[str]) -> object:
 def test_parameters_and_multiply_adds(values: list[str]) -> None:
     decoder, encoder, width, published, used, gflops, _ = values
     cfg = config(f"backbone={encoder}", f"decoder={decoder}", "dataset=ade20k", f"decoder.embed_channels={width}")
-    params, counts = parameters(cfg, 150), published_counts(cfg, 150, (512, 512))
+    params, counts = parameters(*cfg, 150), published_counts(*cfg, 150, (512, 512))
     assert [f"{params.published / 1e6:.3f}", f"{params.total / 1e6:.3f}"] == [published, used]
     assert f"{counts.macs_paper / 1e9:.3f}" == gflops
     assert counts.unknown == {}
@@ -103,10 +110,10 @@ def test_parameters_and_multiply_adds(values: list[str]) -> None:
 def test_cityscapes_forms(values: list[str]) -> None:
     decoder, encoder, width, *_, gflops = values
     cfg = config(f"backbone={encoder}", f"decoder={decoder}", "dataset=cityscapes", f"decoder.embed_channels={width}")
-    if decoder == "vwformer" and cfg["decoder"]["form"] == "city":
+    if decoder == "vwformer" and head(cfg[1])[0] == "city":
         cfg = config(f"backbone={encoder}", f"decoder={decoder}", "dataset=cityscapes")
-        assert cfg["decoder"]["embed_channels"] == 256
-    counts = published_counts(cfg, 19, (1024, 2048))
+        assert head(cfg[1])[1] == 256
+    counts = published_counts(*cfg, 19, (1024, 2048))
     assert f"{counts.macs_paper / 1e9:.1f}" == gflops
 
 
@@ -133,8 +140,9 @@ def test_shipped_widths_are_the_published_ones() -> None:
         ("vwformer", "lvt", "cityscapes", 256),
         ("vwformer", "segman_t", "ade20k", 128),
     ):
-        cfg = config(f"backbone={encoder}", f"decoder={decoder}", f"dataset={dataset}")
-        assert cfg["decoder"]["embed_channels"] == width, (decoder, encoder, dataset)
+        _, cfg = config(f"backbone={encoder}", f"decoder={decoder}", f"dataset={dataset}")
+        found = head(cfg)[1] if decoder == "vwformer" else cfg.option("embed_channels")
+        assert found == width, (decoder, encoder, dataset)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +150,27 @@ def test_shipped_widths_are_the_published_ones() -> None:
     [("mit_b0", "voc", "plain", 1), ("mit_b0", "cityscapes", "city", 16), ("lvt", "cityscapes", "plain", 1)],
 )
 def test_form_of_the_window_decoder(encoder: str, dataset: str, form: str, heads: int) -> None:
-    cfg = config(f"backbone={encoder}", "decoder=vwformer", f"dataset={dataset}")["decoder"]
-    assert (cfg["form"], cfg["heads"]) == (form, heads)
+    _, cfg = config(f"backbone={encoder}", "decoder=vwformer", f"dataset={dataset}")
+    assert head(cfg)[::2] == (form, heads)
 
 
 def test_idle_resizes_by_hand() -> None:
     channels = (1, 2, 3, 4)
-    assert idle_resize({"name": "metaseg"}, channels, (16, 24)) == 4 * 2 * 2 * 3
-    assert idle_resize({"name": "vwformer", "form": "plain", "embed_channels": 64}, channels, (16, 24)) == 4 * 64 * 6
-    assert idle_resize({"name": "vwformer", "form": "city", "embed_channels": 64}, channels, (16, 24)) == 0
-    assert idle_resize({"name": "scaseg"}, channels, (16, 24)) == 0
+    assert idle_resize(decoder_part(name="metaseg"), channels, (16, 24)) == 4 * 2 * 2 * 3
+    assert (
+        idle_resize(
+            decoder_part(name="vwformer", form="plain", embed_channels=64),
+            channels,
+            (16, 24),
+        )
+        == 4 * 64 * 6
+    )
+    assert (
+        idle_resize(
+            decoder_part(name="vwformer", form="city", embed_channels=64),
+            channels,
+            (16, 24),
+        )
+        == 0
+    )
+    assert idle_resize(decoder_part(name="scaseg"), channels, (16, 24)) == 0

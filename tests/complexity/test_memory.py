@@ -32,7 +32,7 @@ def test_by_hand() -> None:
 def test_derived_equals_what_real_tensors_take() -> None:
     overrides = ("backbone=mit_b0", "dataset=shapes")
     real, derived = LiveTensors(), peak_memory(on_meta(*overrides, num_classes=8), (96, 128))
-    model = build_segmentor(config(*overrides), 8).eval()
+    model = build_segmentor(*config(*overrides), 8).eval()
     for tensor in [*model.parameters(), *model.buffers()]:
         real.ignore(tensor)
     with real, torch.no_grad():
@@ -59,5 +59,5 @@ def test_nothing_is_left_behind() -> None:
 def test_a_real_pass_before_changes_nothing() -> None:
     overrides = ("backbone=mit_b0", "dataset=shapes", "decoder.strip=spline")
     with torch.no_grad():
-        build_segmentor(config(*overrides), 8).eval()(torch.zeros(1, 3, 64, 64))
+        build_segmentor(*config(*overrides), 8).eval()(torch.zeros(1, 3, 64, 64))
     assert peak_memory(on_meta(*overrides, num_classes=8), (64, 64)).tensors > 0

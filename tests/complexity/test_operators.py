@@ -116,8 +116,8 @@ def test_whole_model_as_mmengine_counts_it(backbone: str, query_pool: int, monke
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         return (query @ key.transpose(-1, -2) * scale).softmax(-1) @ value
 
-    cfg = config(f"backbone={backbone}", f"decoder.query_pool={query_pool}")
-    model = build_segmentor({**cfg, "decoder": as_published(cfg["decoder"])}, 150).eval()
+    encoder, decoder = config(f"backbone={backbone}", f"decoder.query_pool={query_pool}")
+    model = build_segmentor(encoder, as_published(decoder), 150).eval()
     image = torch.zeros(1, 3, 96, 128)
     fused = ours(model, image)
     monkeypatch.setattr(F, "scaled_dot_product_attention", written_out)

@@ -4,7 +4,7 @@ import pytest
 
 from scaseg.complexity.published import unused_parameters
 from scaseg.complexity.summary import parameters, published_counts
-from tests.complexity.models import config
+from tests.complexity.models import config, decoder_part
 
 # encoder, model with 150 classes, published with 150 and 21, G with 150, Cityscapes block with 19: model, G
 ENCODERS = [
@@ -50,44 +50,44 @@ CELLS = [
 def test_encoders(row: tuple[str, *tuple[float, ...]]) -> None:
     name, encoder, model, published_150, published_21, gflops, city_model, city_gflops = row
     cfg = config(f"backbone={name}")
-    params = parameters(cfg, 150)
+    params = parameters(*cfg, 150)
     assert params.encoder == round(encoder * 1e6)
     assert params.total == params.encoder + params.decoder == round(model * 1e6)
     assert params.published == round(published_150 * 1e6)
-    assert parameters(cfg, 21).published == round(published_21 * 1e6)
-    assert published_counts(cfg, 150, (512, 512)).macs_paper / 1e9 == pytest.approx(gflops, abs=6e-4)
+    assert parameters(*cfg, 21).published == round(published_21 * 1e6)
+    assert published_counts(*cfg, 150, (512, 512)).macs_paper / 1e9 == pytest.approx(gflops, abs=6e-4)
     city = config(f"backbone={name}", "decoder.query_pool=2")
-    assert parameters(city, 19).total == round(city_model * 1e6)
-    counts = published_counts(city, 19, (1024, 2048))
+    assert parameters(*city, 19).total == round(city_model * 1e6)
+    counts = published_counts(*city, 19, (1024, 2048))
     assert counts.macs_paper / 1e9 == pytest.approx(city_gflops, abs=1.1e-3)
     assert not counts.unknown
 
 
 def test_lvt() -> None:
     cfg = config("backbone=lvt")
-    params = parameters(cfg, 150)
+    params = parameters(*cfg, 150)
     assert [params.encoder / 1e6, params.total / 1e6, params.published / 1e6] == pytest.approx(
         [3.429, 5.107, 6.336], abs=6e-4
     )
-    assert published_counts(cfg, 150, (512, 512)).macs_paper / 1e9 == pytest.approx(8.855, abs=6e-4)
+    assert published_counts(*cfg, 150, (512, 512)).macs_paper / 1e9 == pytest.approx(8.855, abs=6e-4)
     city = config("backbone=lvt", "decoder.query_pool=2")
-    assert published_counts(city, 19, (1024, 2048)).macs_paper / 1e9 == pytest.approx(122.388, abs=6e-4)
+    assert published_counts(*city, 19, (1024, 2048)).macs_paper / 1e9 == pytest.approx(122.388, abs=6e-4)
 
 
 @pytest.mark.parametrize(("backbone", "overrides", "classes", "millions", "gflops"), CELLS)
 def test_ablations(backbone: str, overrides: tuple[str, ...], classes: int, millions: float, gflops: float) -> None:
     cfg = config(f"backbone={backbone}", *overrides)
-    assert parameters(cfg, classes).published / 1e6 == pytest.approx(millions, abs=6e-4)
-    assert published_counts(cfg, classes, (512, 512)).macs_paper / 1e9 == pytest.approx(gflops, abs=6e-4)
+    assert parameters(*cfg, classes).published / 1e6 == pytest.approx(millions, abs=6e-4)
+    assert published_counts(*cfg, classes, (512, 512)).macs_paper / 1e9 == pytest.approx(gflops, abs=6e-4)
 
 
 def test_unused_tensors_by_hand() -> None:
     channels = (1, 2, 3, 4)  # T = 10
-    plain = unused_parameters({"name": "scaseg", "query_pool": 1}, channels, 7)
+    plain = unused_parameters(decoder_part(name="scaseg", query_pool=1), channels, 7)
     assert plain == 4 * (100 + 10 + 20) + 257 * 7
-    assert unused_parameters({"name": "scaseg", "query_pool": 2}, channels, 7) == plain - 4 * 20
-    assert unused_parameters({"name": "segformer"}, channels, 7) == 129 * 7
-    assert unused_parameters({"name": "vwformer"}, channels, 7) == 0
+    assert unused_parameters(decoder_part(name="scaseg", query_pool=2), channels, 7) == plain - 4 * 20
+    assert unused_parameters(decoder_part(name="segformer"), channels, 7) == 129 * 7
+    assert unused_parameters(decoder_part(name="vwformer"), channels, 7) == 0
 
 
 def test_published_form_does_not_depend_on_how_the_model_runs() -> None:
@@ -96,5 +96,5 @@ def test_published_form_does_not_depend_on_how_the_model_runs() -> None:
         for fuse in ("native", "literal")
         for s in ("auto", "exact")
     ]
-    assert len({published_counts(cfg, 150, (512, 512)).macs_paper for cfg in forms}) == 1
-    assert len({parameters(cfg, 150) for cfg in forms}) == 1
+    assert len({published_counts(*cfg, 150, (512, 512)).macs_paper for cfg in forms}) == 1
+    assert len({parameters(*cfg, 150) for cfg in forms}) == 1

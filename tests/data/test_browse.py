@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_names_padding_and_what_is_ignored_are_said(monkeypatch):
     assert [text for text, *_ in said][:2] == [samples.source.name(samples.index(n)) for n in (0, 1)]
     assert not {"ignored", "padding (ignored)"} & {text for text, *_ in said}
     said.clear()
-    contact_sheet(TrainSamples(Drawn(size=[64, 80], length=3), {**AUGMENT, "crop_size": [320, 320]}, 3), 1)
+    contact_sheet(TrainSamples(Drawn(size=[64, 80], length=3), replace(AUGMENT, crop_size=[320, 320]), 3), 1)
     assert said[0][0].startswith("a/b") and said[0][0].endswith(f"b{said[0][0][-1]}") and ".." in said[0][0]
     assert {"ignored", "padding (ignored)"} <= {text for text, *_ in said}
     for text, x, width in said:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from tests.conftest import ROOT
 from tests.data.test_datasets import AUGMENT, equal
 from tests.data.test_folder import camvid
 
-RECIPE = AUGMENT | {"resize_box": [16, 12], "scale": [0.2, 1.0]}  # so small that JPEGs come decoded at 1/2 and 1/4
+RECIPE = replace(AUGMENT, resize_box=[16, 12], scale=[0.2, 1.0])  # so small that JPEGs come decoded at 1/2 and 1/4
 
 
 @pytest.mark.parametrize("where", ["ram", "disk"])

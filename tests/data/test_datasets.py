@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,21 +15,16 @@ from scaseg.data.datasets import (
     TrainSamples,
     collate_eval,
     collate_train,
-    evaluation_size,
     start_worker,
 )
 from scaseg.data.images import read_image
 from scaseg.data.shapes import Shapes
+from scaseg.data.sizes import evaluation_size
 from scaseg.data.voc import VOC
+from scaseg.evaluation.protocol import Protocol
+from scaseg.schema import Augment
 
-AUGMENT = {
-    "resize_box": None,
-    "scale": [0.5, 2.0],
-    "crop_size": [48, 64],
-    "cat_max_ratio": 0.75,
-    "flip": 0.5,
-    "photometric": True,
-}
+AUGMENT = Augment(crop_size=[48, 64])
 
 
 def samples(seed=0, length=7):
@@ -110,7 +106,7 @@ def test_train_batches_are_channels_last():
 
 
 def test_evaluation_batches():
-    data = EvalSamples(Shapes(size=[64, 80], length=4), {"box": [160, 96], "size_divisor": 32})
+    data = EvalSamples(Shapes(size=[64, 80], length=4), Protocol(box=[160, 96], size_divisor=32))
     items = [data[i] for i in range(3)]
     batch = collate_eval(items)
     assert len(data) == 4
@@ -118,7 +114,7 @@ def test_evaluation_batches():
     assert batch["image"].shape == (3, 3, 96, 128)  # 96x120, rounded up
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)
     assert batch["mask"].shape == (3, 64, 80)
-    other = EvalSamples(Shapes(size=[80, 64], length=4), {"box": None, "size_divisor": 1})[0]
+    other = EvalSamples(Shapes(size=[80, 64], length=4), Protocol())[0]
     mixed = collate_eval([*items[:1], other])
     assert [tuple(image.shape) for image in mixed["image"]] == [(3, 96, 128), (3, 80, 64)]
     assert [tuple(mask.shape) for mask in mixed["mask"]] == [(64, 80), (80, 64)]
@@ -126,7 +122,7 @@ def test_evaluation_batches():
 
 def test_without_a_box_the_image_is_as_stored():
     source = Shapes(size=[64, 80], length=4)
-    item = EvalSamples(source, {"box": None, "size_divisor": 1})[2]
+    item = EvalSamples(source, Protocol())[2]
     assert (item["image"].numpy() == source.read(2)[0]).all()
     assert (item["mask"].numpy() == source.read(2)[1]).all()
 
@@ -175,7 +171,7 @@ def test_shards_cover_everything_once(length, world_size):
 
 def test_real_images_through_both(shared):
     root = shared / "data/VOCdevkit/VOC2012"
-    recipe = AUGMENT | {"resize_box": [2048, 512], "crop_size": [512, 512]}
+    recipe = replace(AUGMENT, resize_box=[2048, 512], crop_size=[512, 512])
     data = TrainSamples(VOC(root, "train"), recipe, seed=0)
     seen = set()
     for n in range(12):
@@ -184,7 +180,7 @@ def test_real_images_through_both(shared):
         seen |= set(np.unique(sample["mask"].numpy()).tolist())
     assert seen <= {*range(21), 255}
     assert len(seen) > 4
-    item = EvalSamples(VOC(root, "val"), {"box": [2048, 512], "size_divisor": 1})[0]
+    item = EvalSamples(VOC(root, "val"), Protocol(box=[2048, 512]))[0]
     assert min(item["image"].shape[:2]) == 512
     assert item["name"] == "2007_000033" or item["name"].startswith("20")
 
@@ -192,7 +188,7 @@ def test_real_images_through_both(shared):
 def test_large_images_are_decoded_at_a_fraction_of_their_size(shared):
     """And then hold what the mean over blocks of the whole image would."""
     source = VOC(shared / "data/VOCdevkit/VOC2012", "train")
-    recipe = AUGMENT | {"resize_box": [160, 120], "scale": [0.7, 1.0], "crop_size": [96, 96]}
+    recipe = replace(AUGMENT, resize_box=[160, 120], scale=[0.7, 1.0], crop_size=[96, 96])
     data = TrainSamples(source, recipe, seed=0)
     shapes, read = [], source.read
 

@@ -7,6 +7,7 @@ from PIL import Image
 from scaseg.data.build import build_source, labels_of
 from scaseg.data.image_folder import ImageFolder
 from scaseg.data.labels import IGNORE
+from scaseg.parts import DatasetPart
 from tests.data.layouts import image, put
 from tests.data.test_folder import says
 
@@ -49,7 +50,12 @@ def test_ids_colours_and_ignored_ids(tmp_path):
     assert (source.read(0)[1] == np.select([raw == 2, raw == 0], [0, 1], IGNORE)).all()
     assert source.labels.colours[0] == (1, 2, 3)
     assert (source.labels.decode(np.array([[0, 1]], np.uint8)) == [[2, 0]]).all()
-    assert labels_of({"_target_": "scaseg.data.image_folder.ImageFolder", "classes": classes}, None).num_classes == 2
+    assert (
+        labels_of(
+            DatasetPart({"_target_": "scaseg.data.image_folder.ImageFolder", "classes": classes}), None
+        ).num_classes
+        == 2
+    )
 
 
 def test_folders_of_splits_and_lists(tmp_path):
@@ -114,6 +120,6 @@ def test_faults_are_found_before_training(tmp_path):
         ImageFolder(tmp_path, "train", **options)
     with says("between 0 and 1"):
         ImageFolder(tmp_path, "train", val_share=1.5, **options)
-    config = {"_target_": "scaseg.data.image_folder.ImageFolder", "name": "folder", "imags": "x"}
-    with says("dataset=folder", "imags"):
+    config = DatasetPart({"_target_": "scaseg.data.image_folder.ImageFolder", "name": "folder", "imags": "x"})
+    with says("dataset=folder: no option imags; it has images, masks, "):
         build_source(config, str(tmp_path), "train")

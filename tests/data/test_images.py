@@ -22,6 +22,8 @@ from scaseg.data.masks import read_mask
 from scaseg.data.orientation import TAG, as_stored, orientation, upright
 from scaseg.data.verify import verify
 from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Protocol
+from scaseg.schema import Augment
 from tests.data.test_folder import says
 from tests.data.tiff import tiff
 
@@ -108,7 +110,7 @@ def test_masks_lie_on_what_they_were_drawn_on(form, turn, tmp_path):
         reduced, _ = source.read(sample, lambda size: 0.25)
         assert reduced.shape[:2] == ((10, 14) if form == "JPEG" else (40, 56))
         assert (source.as_masks_lie(sample, ids) == (ids if source is mine else as_stored(ids, turn))).all()
-    item = EvalSamples(mine, {"box": None})[0]
+    item = EvalSamples(mine, Protocol())[0]
     assert (item["image"].numpy() == read_image(mine.pairs[0].image)).all()  # what predict sees
 
 
@@ -149,9 +151,9 @@ def test_every_kind_is_trained_on_and_evaluated(form, tmp_path):
     stored(tmp_path / "images/a.jpg", encoded(picture, form))
     stored(tmp_path / "masks/a.png", encoded(ids, "BMP"))
     source = ImageFolder(tmp_path, "all", classes=["a", "b", "c"])
-    recipe = {"resize_box": None, "scale": [0.5, 2.0], "crop_size": [32, 32], "photometric": True}
+    recipe = Augment(crop_size=[32, 32])
     assert TrainSamples(source, recipe, 0)[0]["image"].shape == (32, 32, 3)
-    item = EvalSamples(source, {"box": None})[0]
+    item = EvalSamples(source, Protocol())[0]
     assert (item["mask"].numpy() == ids).all() and (item["image"].numpy() == read_image(source.pairs[0].image)).all()
 
 
@@ -167,7 +169,7 @@ def test_odd_sizes_train_whatever_the_suffix(form, suffix, cached, tmp_path):
     stored(tmp_path / "masks/a.png", encoded(ids, "PNG"))
     source = ImageFolder(tmp_path, "all", classes=["a", "b", "c"])
     source.cache = Cache(str(tmp_path / "kept")) if cached else None
-    recipe = {"resize_box": [160, 128], "scale": [0.5, 2.0], "crop_size": [64, 64], "photometric": False}
+    recipe = Augment(resize_box=[160, 128], crop_size=[64, 64], photometric=False)
     samples = TrainSamples(source, recipe, 0)
     for n in (0, 1, 2, 3):
         assert samples[n]["image"].shape == (64, 64, 3)

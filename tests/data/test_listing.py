@@ -14,7 +14,7 @@ from scaseg.data.image_folder import ImageFolder
 from scaseg.data.pairing import listed
 from scaseg.data.text import read_text
 from scaseg.errors import UserError
-from scaseg.evaluation.submission import Export, check
+from scaseg.evaluation.submission import SubmissionWriter, check
 from tests.data.layouts import CLASSES, write
 from tests.data.test_folder import says
 
@@ -244,7 +244,7 @@ def test_no_image_of_a_test_split_is_dropped_unsaid(name, tmp_path, caplog):
         source = CLASSES[name](root, "test")
     assert len(source) == 3
     assert any("phone.heic" in record.getMessage() for record in caplog.records) == (name != "voc")  # by its list
-    export = Export(tmp_path / "out", source)
+    export = SubmissionWriter(tmp_path / "out", source)
     export.start()
     for i in range(3):
         export.write(source.name(i), np.zeros(source.truth(i).shape, np.uint8))
@@ -258,7 +258,7 @@ def test_images_that_coco_cannot_name(tmp_path):
     root = write("coco_stuff164k", tmp_path / "data")
     Image.fromarray(np.zeros((40, 56, 3), np.uint8)).save(root / "images/test2017/holiday.webp")
     with says("image holiday has no number for a name"):
-        Export(tmp_path / "out", CLASSES["coco_stuff164k"](root, "test"))
+        SubmissionWriter(tmp_path / "out", CLASSES["coco_stuff164k"](root, "test"))
 
 
 def test_predictions_go_back_as_the_masks_lie(tmp_path):
@@ -271,7 +271,7 @@ def test_predictions_go_back_as_the_masks_lie(tmp_path):
     source = ADE20K(root, "test")
     assert source.read(0)[0].shape == (56, 40, 3) and source.truth(0).shape == (56, 40)
     labels = RNG.integers(0, 150, (56, 40), np.uint8)
-    export = Export(tmp_path / "out", source)
+    export = SubmissionWriter(tmp_path / "out", source)
     export.start()
     export.write(source.name(0), labels)
     export.finish()

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
-from scaseg.config import compose
+from scaseg.config import compose, typed
 from scaseg.data.build import build_source
 from scaseg.data.prepare import verify_all
 from scaseg.data.verify import verify
-from scaseg.prepare import main, prepare
+from scaseg.prepare import PrepareConfig, main, prepare
 from scaseg.progress import counting
 from tests.data.layouts import CLASSES, write
 from tests.data.test_folder import says
@@ -61,7 +60,7 @@ def test_from_archives_to_a_verified_dataset(name, tmp_path, capsys):
     archives = pack(name, layout, tmp_path / "downloads")
     folder = tmp_path / "to"
     options = [f"dataset={name}", f"archives={archives}", f"data_dir={folder}", "subset=true", "workers=0"]
-    told = prepare(compose("prepare", options))
+    told = prepare(typed(compose("prepare", options), PrepareConfig))
     files = {path.relative_to(layout) for path in layout.rglob("*") if path.is_file()}
     assert {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - files == {
         Path("scaseg_prepared.json")
@@ -86,15 +85,15 @@ def test_from_archives_to_a_verified_dataset(name, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "files unpacked" in out
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != "scaseg_prepared.json"}
-    assert prepare(compose("prepare", options)) == told  # again: nothing to do
+    assert prepare(typed(compose("prepare", options), PrepareConfig)) == told  # again: nothing to do
     assert all(path.stat().st_mtime_ns == when for path, when in before.items() if path.is_file())
     assert " 0 files unpacked" in capsys.readouterr().out
     with says("split", "has 3 pairs, the official release", "subset=true"):
-        prepare(compose("prepare", [o for o in options if o != "subset=true"]))
+        prepare(typed(compose("prepare", [o for o in options if o != "subset=true"]), PrepareConfig))
 
 
 def dataset(name):
-    return OmegaConf.to_container(compose("prepare", [f"dataset={name}"]).dataset)
+    return typed(compose("prepare", [f"dataset={name}"]), PrepareConfig).part
 
 
 def quiet(title):

@@ -18,6 +18,7 @@ from scaseg.data.transforms import (
     lead,
     training_pipeline,
 )
+from scaseg.schema import Augment
 
 sides = st.integers(33, 150)
 ratios = st.floats(0.3, 3.0).filter(lambda r: abs(r - 1) > 0.02 or r == 1)
@@ -134,7 +135,9 @@ def test_image_of_another_size_is_refused():
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_small_pictures_are_padded(flip):
-    pipeline = training_pipeline((64, 96), scale=(1.0, 1.0), flip=flip, photometric=True, cat_max_ratio=1.0)
+    pipeline = training_pipeline(
+        Augment(crop_size=[64, 96], scale=[1.0, 1.0], flip=flip, photometric=True, cat_max_ratio=1.0)
+    )
     image, mask = smooth(40, 50), blobs(40, 50)
     sample = pipeline(image=image, mask=mask)
     assert sample["image"].shape == (64, 96, 3)
@@ -154,7 +157,7 @@ def test_image_and_mask_stay_together():
     """An image painted with its mask, through everything but the colours."""
     mask = blobs(97, 131)
     image = np.repeat(mask[..., None] * 50, 3, 2)
-    pipeline = training_pipeline((64, 72), scale=(0.5, 2.0), photometric=False)
+    pipeline = training_pipeline(Augment(crop_size=[64, 72], scale=[0.5, 2.0], photometric=False))
     for seed in range(30):
         sample = _seeded(pipeline, seed)(image=image, mask=mask)
         labelled = sample["mask"] != IGNORE
@@ -174,7 +177,7 @@ def test_scale_is_relative_to_the_box_or_the_picture():
 
 def test_factors_are_uniform():
     """Seen by the height of what the picture fills."""
-    pipeline = training_pipeline((400, 400), scale=(0.5, 2.0), cat_max_ratio=1.0, photometric=False)
+    pipeline = training_pipeline(Augment(crop_size=[400, 400], scale=[0.5, 2.0], cat_max_ratio=1.0, photometric=False))
     heights = [
         int((_seeded(pipeline, seed)(image=smooth(100, 100), mask=blobs(100, 100))["mask"][:, 0] != IGNORE).sum())
         for seed in range(200)
@@ -210,7 +213,9 @@ def test_crops_of_one_class_are_drawn_again():
     image = smooth(200, 200)
 
     def shares(cat_max_ratio):
-        pipeline = training_pipeline((48, 48), None, (1.0, 1.0), cat_max_ratio, 0.0, False)
+        pipeline = training_pipeline(
+            Augment(crop_size=[48, 48], scale=[1.0, 1.0], cat_max_ratio=cat_max_ratio, flip=0.0, photometric=False)
+        )
         return [largest_share(_seeded(pipeline, n)(image=image, mask=mask)["mask"]) for n in range(300)]
 
     free, ruled = np.array(shares(1.0)), np.array(shares(0.75))
@@ -220,13 +225,13 @@ def test_crops_of_one_class_are_drawn_again():
 
 
 def test_pipeline_follows_its_seed_and_nothing_else():
-    pipeline = training_pipeline((48, 64))
+    pipeline = training_pipeline(Augment(crop_size=[48, 64]))
     image, mask = smooth(80, 90), blobs(80, 90)
     first = _seeded(pipeline, 5)(image=image, mask=mask)
     random.seed(1)
     np.random.seed(1)
     _seeded(pipeline, 6)(image=image, mask=mask)
-    again = _seeded(training_pipeline((48, 64)), 5)(image=image, mask=mask)
+    again = _seeded(training_pipeline(Augment(crop_size=[48, 64])), 5)(image=image, mask=mask)
     for key in ("image", "mask"):
         assert (first[key] == again[key]).all()
 
@@ -235,7 +240,7 @@ def test_inputs_are_not_written_to():
     image, mask = smooth(80, 90), blobs(80, 90)
     before = image.copy(), mask.copy()
     for seed in range(20):
-        _seeded(training_pipeline((48, 64), scale=(1, 1)), seed)(image=image, mask=mask)
+        _seeded(training_pipeline(Augment(crop_size=[48, 64], scale=[1, 1])), seed)(image=image, mask=mask)
     assert (image == before[0]).all()
     assert (mask == before[1]).all()
 

@@ -13,7 +13,7 @@ from scaseg.data.coco_stuff164k import COCOStuff164k
 from scaseg.data.voc import VOC
 from scaseg.evaluation.metrics import ConfusionMatrix, scores, table
 from scaseg.evaluation.protocol import MeanOver
-from scaseg.evaluation.submission import Export
+from scaseg.evaluation.submission import SubmissionWriter
 from tests.data.layouts import write
 
 
@@ -34,7 +34,7 @@ def guesses(source, seed=0):
 
 def exported(source, folder):
     """The confusion matrix of an export's files, and the files."""
-    export = Export(folder, source)
+    export = SubmissionWriter(folder, source)
     export.start()
     for name, labels in guesses(source):
         export.write(name, labels)

@@ -19,7 +19,7 @@ from scaseg.data.shapes import Shapes
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import confusion_matrix
-from scaseg.evaluation.submission import Export, check
+from scaseg.evaluation.submission import SubmissionWriter, check
 from tests.data.layouts import CLASSES, SIZE, write
 
 FIRST = {  # the path of the first test image's prediction, by the benchmark's own words
@@ -46,7 +46,7 @@ def predictions(source, seed=1):
 
 
 def export(source, folder, labels=None):
-    writer = Export(folder, source)
+    writer = SubmissionWriter(folder, source)
     writer.start()
     for i, prediction in enumerate(predictions(source) if labels is None else labels):
         writer.write(source.name(i), prediction)
@@ -142,7 +142,7 @@ def says(*parts):
         (lambda path: save(path, np.zeros(SIZE), "L"), ["must be an indexed PNG"]),
         (lambda path: save(path, np.zeros((*SIZE, 3)), "RGB"), ["is an RGB PNG"]),
         (lambda path: path.write_bytes(path.read_bytes()[:-30]), ["cut short"]),
-        (lambda path: shutil.rmtree(path.parents[5] / "predictions"), ["is no export"]),
+        (lambda path: shutil.rmtree(path.parents[5] / "predictions"), ["is no submission"]),
     ],
 )
 def test_what_a_server_would_refuse(spoil, said, tmp_path):
@@ -185,7 +185,7 @@ def test_what_cocos_server_would_refuse(change, said, tmp_path):
 
 def test_an_export_is_whole_or_not_there(tmp_path):
     source = VOC(write("voc", tmp_path / "data"), "test")
-    writer = Export(tmp_path / "out", source)
+    writer = SubmissionWriter(tmp_path / "out", source)
     writer.start()
     writer.write(source.name(0), predictions(source)[0])
     with says("2008_000021.png is missing"):
@@ -193,7 +193,7 @@ def test_an_export_is_whole_or_not_there(tmp_path):
     assert not (tmp_path / "out").exists()
     export(source, tmp_path / "out")  # over what the first left
     with says("out is there already"):
-        Export(tmp_path / "out", source)
+        SubmissionWriter(tmp_path / "out", source)
 
 
 def test_the_embedded_dataset_has_an_export_too(tmp_path):

@@ -59,7 +59,8 @@ def parameters(module: torch.nn.Module) -> int:
 
 
 def composed(*overrides: str, num_classes: int = 5) -> Segmentor:
-    return build_segmentor(run_config(compose("train", overrides)), num_classes)
+    run = run_config(compose("train", overrides))
+    return build_segmentor(run.backbone, run.decoder, num_classes)
 
 
 def small(double: bool = True, **options: Any) -> Any:

@@ -29,7 +29,8 @@ CITY = "dataset.query_pool=2"
 
 
 def composed(name: str, *overrides: str, num_classes: int = 5) -> Segmentor:
-    return build_segmentor(run_config(compose("train", [f"decoder={name}", *overrides])), num_classes)
+    run = run_config(compose("train", [f"decoder={name}", *overrides]))
+    return build_segmentor(run.backbone, run.decoder, num_classes)
 
 
 def small(name: str, *overrides: str) -> Segmentor:

@@ -11,6 +11,7 @@ from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
 from scaseg.models.encoders.segman import SegMAN
+from scaseg.parts import Backbone
 from tests.conftest import ROOT
 from tests.models.peers import randomise
 
@@ -37,18 +38,18 @@ SMALL = {
 }
 
 
-def config(name: str) -> dict:
-    return yaml.safe_load((ROOT / "conf" / "backbone" / f"{name}.yaml").read_text())
+def config(name: str) -> Backbone:
+    return Backbone(yaml.safe_load((ROOT / "conf" / "backbone" / f"{name}.yaml").read_text()))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_shipped_configuration_has_the_published_parameter_count(name):
     cfg = config(name)
     with torch.device("meta"):
-        encoder = build_module(cfg | {"drop_path": 0.0}, "backbone")
+        encoder = build_module(cfg.changed(drop_path=0.0), "backbone")
     assert sum(p.numel() for p in encoder.parameters()) == PARAMETERS[name]
-    assert list(encoder.channels) == cfg["channels"]
-    assert cfg["name"] == name
+    assert list(encoder.channels) == cfg.option("channels")
+    assert cfg.name == name
 
 
 @pytest.fixture(autouse=True)
@@ -140,4 +141,4 @@ def test_initial_weights_follow_the_rule():
 @pytest.mark.parametrize("name", ["mit_b0", "mscan_t", "lvt"])
 def test_depths_of_the_wrong_length_are_refused(name):
     with pytest.raises(UserError, match="backbone"):
-        build_module(config(name) | {"depths": [1, 1, 1], "drop_path": 0.0}, "backbone")
+        build_module(config(name).changed(depths=[1, 1, 1], drop_path=0.0), "backbone")

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.config import compose, run_config
+from scaseg.typed import to_plain
 
 
 def run_folder(root: Path, name: str, miou: float, *overrides: str, **result: Any) -> Path:
@@ -14,11 +15,11 @@ def run_folder(root: Path, name: str, miou: float, *overrides: str, **result: An
     finished = {
         "status": "done",
         "run": name,
-        "dataset": config["dataset"]["name"],
-        "backbone": config["backbone"]["name"],
-        "decoder": config["decoder"]["name"],
-        "seed": config["seed"],
-        "config": config,
+        "dataset": config.dataset.name,
+        "backbone": config.backbone.name,
+        "decoder": config.decoder.name,
+        "seed": config.seed,
+        "config": to_plain(config),
         "mIoU": miou,
         "per_class": {f"class {i}": {"iou": miou} for i in range(8)},
         "params": 4_000_000,

@@ -7,13 +7,12 @@ import os
 import signal
 from typing import Any
 
-from omegaconf import DictConfig
-
 from scaseg.commands import command
+from scaseg.config import TrainConfig, run_of
 
 
-@command("train")
-def main(cfg: DictConfig) -> None:
+@command("train", TrainConfig)
+def main(cfg: TrainConfig) -> None:
     import scaseg.torchvision_fix  # noqa: F401
 
     from lightning.pytorch import Callback, Trainer
@@ -28,7 +27,7 @@ def main(cfg: DictConfig) -> None:
             if trainer.global_step == 3 and (cfg.seed, trainer.global_rank) == (3, 1):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    train(asked(cfg), (Crash(),))
+    train(asked(run_of(cfg)), (Crash(),))
 
 
 if __name__ == "__main__":

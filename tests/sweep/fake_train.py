@@ -11,34 +11,35 @@ import signal
 import time
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from scaseg.commands import command
+from scaseg.config import TrainConfig, run_of
 from scaseg.errors import UserError
 from scaseg.runs import store
+from scaseg.schema import check_trainable
+from scaseg.typed import to_plain
 
 STEPS = 10
 
 
-@command("train")
-def main(cfg: DictConfig) -> None:
-    from scaseg.config import check, run_config
+@command("train", TrainConfig)
+def main(cfg: TrainConfig) -> None:
     from scaseg.runs.asked import name_of
 
-    check(cfg)
-    folder = Path(cfg.output_dir) / name_of(cfg, {})
+    run = run_of(cfg)
+    check_trainable(run)
+    folder = Path(cfg.output_dir) / name_of(run, {})
     if (folder / "result.json").exists() and not cfg.fresh:
         return
     with store.claimed(folder, cfg.fresh):
         if (folder / "result.json").exists():
             return
-        (folder / "config.yaml").write_text(json.dumps(run_config(cfg)))
+        (folder / "config.yaml").write_text(json.dumps(to_plain(run)))
         with Path(os.environ["FAKE_TRACE"]).open("a") as trace:
             trace.write(f"{folder.name} {os.environ['OMP_NUM_THREADS']} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
         work(cfg, folder)
 
 
-def work(cfg: DictConfig, folder: Path) -> None:
+def work(cfg: TrainConfig, folder: Path) -> None:
     checkpoint = folder / "step"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     store.progress(folder, first_step=first, step=first, max_steps=STEPS)

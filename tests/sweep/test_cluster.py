@@ -44,4 +44,4 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint(tmp_path: Path) -> Non
     assert sweep.wait(timeout=300) == 0
     said = store.read(folder)
     assert (said["status"], said["attempt"], said["step"]) == ("done", 2, 200)
-    assert said["first_step"] > 8
+    assert said["first_step"] >= 6  # the last checkpoint before a step above 8, with one every 3 steps

@@ -12,6 +12,7 @@ import scaseg
 from scaseg.config import compose, run_config
 from scaseg.data.build import dataset_class
 from scaseg.models.build import build_segmentor
+from scaseg.runs.checkpoint import write_into
 from scaseg.trained.model import TrainedModel
 
 TINY = [
@@ -27,8 +28,8 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
     """overrides: of the small model; plain: those of another model altogether."""
     config = run_config(compose("train", plain or [*TINY, *(overrides or [])]))
     torch.manual_seed(0)
-    labels = dataset_class(config["dataset"]).labels
-    segmentor = build_segmentor(config, labels.num_classes)
+    labels = dataset_class(config.dataset).labels
+    segmentor = build_segmentor(config.backbone, config.decoder, labels.num_classes)
     with torch.no_grad():  # fresh classifiers answer one class everywhere
         for norm in (m for m in segmentor.modules() if isinstance(m, torch.nn.BatchNorm2d)):
             norm.running_mean.normal_(0, 0.1)
@@ -36,12 +37,9 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
         segmentor.decoder.classifier.weight.normal_(0, 0.1)
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {f"model.{name}": tensor for name, tensor in segmentor.state_dict().items()}
-    ours: dict[str, Any] = {
-        "config": config,
-        "classes": list(labels.names),
-        "colours": [list(colour) for colour in labels.colours],
-    }
-    torch.save({"state_dict": state, "scaseg": ours, "global_step": 7}, path)
+    content: dict[str, Any] = {"state_dict": state, "global_step": 7}
+    write_into(content, config, labels, [])
+    torch.save(content, path)
     return path
 
 

@@ -1,8 +1,8 @@
 """Exported files compute what PyTorch does, at sizes the exporter never saw, or are not written."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,11 @@ from scaseg.errors import UserError
 from scaseg.export.agreement import Agreement, compare, require
 from scaseg.export.graph import computed
 from scaseg.export.onnx_file import onnx_runner
+from scaseg.export.options import ExportConfig
 from scaseg.export.quantise import large_enough
 from scaseg.export.run import export
+from scaseg.models.build import normalisation
+from scaseg.typed import to_plain
 from tests.conftest import ROOT
 from tests.trained.conftest import write_checkpoint
 
@@ -24,9 +27,9 @@ Picture = np.ndarray[Any, Any]
 SIZES = [(97, 131), (64, 160)]
 
 
-def options(checkpoint: Path, file: Path, **changes: Any) -> Any:
-    known = {"format": "onnx", "output": "logits", "strip": "spline", "int8": False, "overwrite": False}
-    return SimpleNamespace(ckpt=str(checkpoint), file=str(file), **{**known, **changes})
+def options(checkpoint: Path, file: Path, sizes: Sequence[Sequence[int]] = SIZES, **changes: Any) -> ExportConfig:
+    known: dict[str, Any] = {"format": "onnx", "output": "logits", "strip": "spline", **changes}
+    return ExportConfig(str(checkpoint), file=str(file), sizes=[list(size) for size in sizes], **known)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labels_file(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxruntime")
     file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    return export(options(small, file, output="labels", strip="exact"), [], SIZES)
+    return export(options(small, file, output="labels", strip="exact"), [])
 
 
 def readme_reader() -> str:
@@ -69,9 +72,10 @@ def test_metadata_says_all_that_a_reader_needs(labels_file: Path, small: Path) -
     about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     model = scaseg.load(small)
     assert tuple(about["classes"]) == model.classes and about["colours"] == model.colours.tolist()
-    assert about["normalisation"] == {**model.config["normalisation"], "applied": "inside"}
+    mean, std = normalisation(model.config.backbone)
+    assert about["normalisation"] == {"mean": mean, "std": std, "applied": "inside"}
     assert about["input"]["least_side"] == 128  # of a pooled grid
-    assert about["output"] == "labels" and about["protocol"] == model.protocol
+    assert about["output"] == "labels" and about["protocol"] == to_plain(model.protocol)
     (images,) = session.get_inputs()
     assert (images.name, images.shape) == ("images", ["batch", 3, "height", "width"])
 
@@ -80,7 +84,7 @@ def test_metadata_says_all_that_a_reader_needs(labels_file: Path, small: Path) -
 @pytest.mark.parametrize("strip", ["exact", "spline"])
 def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime")
-    export(options(checkpoint, tmp_path / "m.onnx", strip=strip), [], SIZES)
+    export(options(checkpoint, tmp_path / "m.onnx", strip=strip), [])
     told = capsys.readouterr().out
     assert told.count("100.0000 % of labels equal") == 2 and "written" in told
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
@@ -88,7 +92,9 @@ def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytes
 
 @pytest.mark.parametrize("strip", [pytest.param("exact", marks=pytest.mark.slow), "spline"])
 def test_torch_export(small: Path, tmp_path: Path, strip: str) -> None:
-    file = export(options(small, tmp_path / "m.pt2", format="torch_export", strip=strip), [], [(97, 131), (128, 160)])
+    file = export(
+        options(small, tmp_path / "m.pt2", sizes=[(97, 131), (128, 160)], format="torch_export", strip=strip), []
+    )
     about: dict[str, Any] = {"classes": ""}
     program = torch.export.load(file, extra_files=about)
     assert json.loads(about["classes"]) == list(scaseg.load(small).classes)
@@ -98,7 +104,7 @@ def test_torch_export(small: Path, tmp_path: Path, strip: str) -> None:
 
 
 def test_safetensors_is_the_saved_folder(checkpoint: Path, tmp_path: Path) -> None:
-    folder = export(options(checkpoint, tmp_path / "m", format="safetensors"), [], SIZES)
+    folder = export(options(checkpoint, tmp_path / "m", format="safetensors"), [])
     assert scaseg.load(folder).classes == scaseg.load(checkpoint).classes
 
 
@@ -107,18 +113,18 @@ def test_what_disagrees_is_not_written(
 ) -> None:
     import scaseg.export.run as module
 
-    def write(*_: Any) -> None:
-        (tmp_path / "part-m.onnx").write_bytes(labels_file.read_bytes())
+    def write(program: Any, part: Path, *_: Any) -> None:
+        part.write_bytes(labels_file.read_bytes())
 
     monkeypatch.setattr(module, "capture", lambda *_: None)
     monkeypatch.setattr(module, "write_onnx", write)
     wanted = options(small, tmp_path / "m.onnx", output="labels")
     monkeypatch.setattr(module, "onnx_runner", lambda path: lambda images: onnx_runner(path)(images) + 1)
     with pytest.raises(UserError, match="nothing was written"):
-        export(wanted, [], SIZES)
+        export(wanted, [])
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(module, "onnx_runner", onnx_runner)
-    assert export(wanted, [], SIZES).exists()
+    assert export(wanted, []).exists()
 
 
 @pytest.mark.parametrize(("scale", "allowed"), [(1e-3, 1e-4), (1.0, 2.55e-3)])
@@ -154,7 +160,7 @@ def test_nan_and_other_shapes_do_not_agree(checkpoint: Path) -> None:
 def test_nothing_is_overwritten_unless_asked(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text("mine")
     with pytest.raises(UserError, match="exists already"):
-        export(options(checkpoint, tmp_path / "m.onnx"), [], SIZES)
+        export(options(checkpoint, tmp_path / "m.onnx"), [])
     assert (tmp_path / "m.onnx").read_text() == "mine"
 
 
@@ -176,18 +182,17 @@ def test_pictures_too_small_for_a_graph_are_left_out(
     assert large_enough(model, [small, good, line]) == [good]
     assert f"less than 64 pixels a side: {small} and 1 more" in capsys.readouterr().out
     with pytest.raises(UserError, match="none of 1 pictures has 64 pixels a side"):
-        export(options(checkpoint, tmp_path / "m8.onnx", int8=True), [small], SIZES)
+        export(options(checkpoint, tmp_path / "m8.onnx", int8=True, calibration="."), [small])
     assert not (tmp_path / "m8.onnx").exists()
-    model.protocol |= {"box": [256, 128]}  # which makes them large
+    model.protocol.box = [256, 128]  # which makes them large
     assert large_enough(model, [small]) == [small]
 
 
 @pytest.mark.slow
 def test_int8_runs_and_is_smaller(checkpoint: Path, photo: Picture, tmp_path: Path, labels_file: Path) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png")
-    file = export(
-        options(checkpoint, tmp_path / "m8.onnx", output="labels", int8=True), [tmp_path / "a.png"] * 3, SIZES
-    )
+    wanted_file = options(checkpoint, tmp_path / "m8.onnx", output="labels", int8=True, calibration="a.png")
+    file = export(wanted_file, [tmp_path / "a.png"] * 3)
     pixels = photo.transpose(2, 0, 1)[None].astype(np.float32)
     wanted = scaseg.load(checkpoint).predict(photo)
     assert (onnx_runner(file)(pixels)[0] == wanted).mean() > 0.5
@@ -198,4 +203,4 @@ def test_int8_runs_and_is_smaller(checkpoint: Path, photo: Picture, tmp_path: Pa
 def test_whole_models_at_the_sizes_of_the_datasets(backbone: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     checkpoint = write_checkpoint(tmp_path / "m.ckpt", plain=[f"backbone={backbone}", "dataset=camvid"])
-    export(options(checkpoint, tmp_path / "m.onnx"), [], [(97, 131), (512, 512), (1024, 2048)])
+    export(options(checkpoint, tmp_path / "m.onnx", [(97, 131), (512, 512), (1024, 2048)]), [])

@@ -18,6 +18,8 @@ from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import MEAN
+from scaseg.runs.checkpoint import read_checkpoint
+from scaseg.runs.folder import checkpoint_of
 from tests.trained.conftest import write_checkpoint
 
 Picture = np.ndarray[Any, Any]
@@ -39,9 +41,9 @@ def test_predicts_from_path_image_and_array_alike(checkpoint: Path, photo: Pictu
 
 def test_computes_what_the_weights_say(checkpoint: Path, photo: Picture) -> None:
     """Against a model that is built and filled in the plain way."""
-    saved = torch.load(checkpoint, weights_only=True)
-    plain = build_segmentor(saved["scaseg"]["config"], len(saved["scaseg"]["classes"])).eval()
-    plain.load_state_dict({k.removeprefix("model."): v for k, v in saved["state_dict"].items()})
+    saved = read_checkpoint(checkpoint, "ckpt")
+    plain = build_segmentor(saved.run.backbone, saved.run.decoder, len(saved.classes)).eval()
+    plain.load_state_dict(saved.model_state)
     batch = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None]
     np.testing.assert_array_equal(scaseg.load(checkpoint).predict(photo), plain.predict(batch)[0].numpy())
 
@@ -63,11 +65,11 @@ def test_labels_are_those_that_evaluation_counts(protocol: list[str], shared: Pa
     from scaseg.training.task import SegmentationTask
 
     path = write_checkpoint(tmp_path / "camvid.ckpt", protocol)
-    saved = torch.load(path, weights_only=True)
-    task = SegmentationTask(saved["scaseg"]["config"], Shapes.labels).eval()
-    task.load_state_dict(saved["state_dict"])
+    saved = read_checkpoint(path, "ckpt")
+    task = SegmentationTask(saved.run, Shapes.labels).eval()
+    task.load_state_dict(saved.state)
     source = CamVid(shared / "data" / "CamVid", "val")
-    samples = EvalSamples(source, saved["scaseg"]["config"]["protocol"])
+    samples = EvalSamples(source, saved.run.protocol)
     model = scaseg.load(path)
     for i in (0, 50):
         batch = collate_eval([samples[i]])
@@ -180,6 +182,14 @@ def test_refuses_what_is_no_model(tmp_path: Path, checkpoint: Path) -> None:
         scaseg.load(tmp_path)
     folder = scaseg.save_pretrained(checkpoint, tmp_path / "model")
     weights = folder / "model.safetensors"
+    assert scaseg.load(weights).classes == scaseg.load(folder).classes  # the file in it stands for the folder
+    for path in (folder, weights):
+        with pytest.raises(UserError, match="save_pretrained: ckpt takes a run's folder or a"):
+            checkpoint_of(path, "ckpt")
+    (tmp_path / "sweep/one/checkpoints").mkdir(parents=True)
+    (tmp_path / "sweep/one/checkpoints/last.ckpt").touch()
+    with pytest.raises(UserError, match="sweep holds runs and is none: name one, as ckpt=/"):
+        scaseg.load(tmp_path / "sweep")
     content = weights.read_bytes()
     weights.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="not a folder that can be read"):

@@ -15,6 +15,7 @@ from scaseg.data.build import build_source, dataset_class
 from scaseg.errors import UserError
 from scaseg.models.build import build_module
 from scaseg.named import allowing, targets
+from scaseg.parts import DatasetPart, Decoder
 from tests.commands import main_of
 from tests.trained.conftest import write_checkpoint
 
@@ -74,8 +75,8 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 )
 def test_what_is_not_ours_is_neither_imported_nor_built(target: str, beside: Path) -> None:
     for build in (
-        lambda: build_module({"_target_": target}, "decoder", in_channels=(8,), num_classes=2),
-        lambda: build_source({"_target_": target.replace("Evil", "Photos"), "name": "x"}, None, "train"),
+        lambda: build_module(Decoder({"_target_": target}), "decoder", in_channels=(8,), num_classes=2),
+        lambda: build_source(DatasetPart({"_target_": target.replace("Evil", "Photos"), "name": "x"}), None, "train"),
     ):
         with pytest.raises(UserError, match=r"^(decoder|dataset)\._target_"):
             build()
@@ -86,16 +87,21 @@ def test_what_was_named_is_built(beside: Path) -> None:
     config = {"_target_": "evil.Evil"}
     for name in ("evil", "evil.Evil"):
         with allowing([name]):
-            assert build_module(config, "decoder", in_channels=(8,), num_classes=2).weight.shape == (2, 8, 1, 1)
+            assert build_module(Decoder(config), "decoder", in_channels=(8,), num_classes=2).weight.shape == (
+                2,
+                8,
+                1,
+                1,
+            )
     with allowing(["evil"]):
-        assert dataset_class({"_target_": "evil.Photos"}).__name__ == "Photos"
+        assert dataset_class(DatasetPart({"_target_": "evil.Photos"})).__name__ == "Photos"
         with pytest.raises(UserError, match="is not a dataset"):
-            dataset_class(config)
+            dataset_class(DatasetPart(config))
     with allowing(["scaseg"]), pytest.raises(UserError, match="is no class of ours that a model"):
-        build_module({"_target_": "scaseg.losses.segmentation.SegmentationLoss"}, "decoder")
+        build_module(Decoder({"_target_": "scaseg.losses.segmentation.SegmentationLoss"}), "decoder")
     for name in ("evi", "evil.Evi", "scaseg"):
         with allowing([name]), pytest.raises(UserError, match=r"allow=\[evil\], or scaseg.load"):
-            build_module(config, "decoder", in_channels=(8,), num_classes=2)
+            build_module(Decoder(config), "decoder", in_channels=(8,), num_classes=2)
     for name in ("", "a b", "../evil", "evil."):
         with pytest.raises(UserError, match="allow="), allowing([name]):
             pass

@@ -5,9 +5,7 @@ import os
 import resource
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +13,14 @@ import pytest
 from PIL import Image
 
 import scaseg
-from scaseg.config import merge_protocol
 from scaseg.data.masks import read_mask
 from scaseg.errors import UserError
+from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.predict.batches import predict_all
+from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
 from scaseg.predict.run import predict
+from scaseg.schema import Device
 from scaseg.trained.inputs import Found, find_inputs
 from scaseg.trained.model import TrainedModel
 from scaseg.trained.record import KINDS
@@ -80,7 +80,13 @@ def test_the_command_names_counts_and_says_so(checkpoint: Path, photo: Picture, 
     folder = tmp_path / "in"
     good_files(folder, 2, photo)
     (folder / "bad.jpg").write_bytes(b"no")
-    options = (f"ckpt={checkpoint}", f"input={folder}", f"output={tmp_path / 'out'}", "device=cpu", "threads=1")
+    options = (
+        f"ckpt={checkpoint}",
+        f"input={folder}",
+        f"output={tmp_path / 'out'}",
+        "hardware.accelerator=cpu",
+        "hardware.threads=1",
+    )
     told = command(*options)
     assert told.returncode == 1
     assert f"{folder / 'bad.jpg'}: not an image" in told.stdout and "2 predicted" in told.stdout
@@ -97,27 +103,25 @@ def test_the_command_names_counts_and_says_so(checkpoint: Path, photo: Picture, 
 def test_nothing_is_overwritten_unless_asked(checkpoint: Path, photo: Picture, tmp_path: Path) -> None:
     good_files(tmp_path / "in", 2, photo)
     inputs = find_inputs(str(tmp_path / "in")).inputs
-    options = SimpleNamespace(
-        ckpt=str(checkpoint), output=str(tmp_path / "out"), write="masks", overwrite=False, batch_size=4,
-        max_pixels=2**25, device="cpu", threads=None,
-    )  # fmt: skip
-    assert len(predict(options, Found(inputs[:1], 0, 0), dict).done) == 1
+    options = PredictConfig(str(checkpoint), "in", str(tmp_path / "out"), write="masks", hardware=Device("cpu"))
+    assert len(predict(options, Found(inputs[:1], 0, 0)).done) == 1
     found = Found(inputs, 0, 0)
     mask = tmp_path / "out" / "masks" / "good_0000.png"
     stamp = mask.stat().st_mtime_ns
-    outcome = predict(options, found, dict)  # goes on: nothing is made again
+    outcome = predict(options, found)  # goes on: nothing is made again
     assert len(outcome.kept) == len(outcome.done) == 1 and mask.stat().st_mtime_ns == stamp
-    other = partial(merge_protocol, changes={"size_divisor": 32})
+    options.protocol = {"size_divisor": 32}
     with pytest.raises(UserError, match="another protocol"):
-        predict(options, found, other)
+        predict(options, found)
     options.overwrite = True
-    assert len(predict(options, found, other).done) == 2 and mask.stat().st_mtime_ns > stamp
+    assert len(predict(options, found).done) == 2 and mask.stat().st_mtime_ns > stamp
+    options.protocol = {}
     options.output = str(tmp_path / "thesis")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     for options.overwrite in (False, True):  # which is for results alone
         with pytest.raises(UserError, match="not this command's"):
-            predict(options, found, dict)
+            predict(options, found)
     assert os.listdir(tmp_path / "thesis") == ["chapter.txt"]  # noqa: PTH208
 
 
@@ -140,5 +144,5 @@ def test_too_many_pixels_at_once(model: TrainedModel, photo: Picture, tmp_path: 
     outputs = Outputs(tmp_path / "out", ("masks",), model.labels)
     outcome = predict_all(model, inputs, outputs, 1, False, 1000)
     assert "protocol.mode=slide" in outcome.failed[0][1]
-    model.protocol |= {"mode": "slide", "window": [64, 64], "stride": [48, 48]}
+    model.protocol = Protocol(Mode.slide, window=[64, 64], stride=[48, 48])
     assert predict_all(model, inputs, outputs, 1, False, 1000).failed == []

@@ -44,7 +44,7 @@ def test_the_check_follows_every_decoder_and_encoder(decoder: str) -> None:
         plain = run_config(compose("train", [f"decoder={decoder}", f"backbone={backbone}", "dataset=voc", *ONE[:1]]))
         refused = decoder == "vwformer"
         with pytest.raises(UserError) if refused else nullcontext():
-            check_batch(plain, build_segmentor(plain, 21))
+            check_batch(plain, build_segmentor(plain.backbone, plain.decoder, 21))
 
 
 def test_a_batch_of_one_is_trained_where_it_can_be(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_the_run_of_two_processes_finishes_and_says_so_once(trained: Path) -> No
     assert folder == folder_of(config(trained / "runs"))  # hardware is no part of a run's identity
     result = json.loads((folder / "result.json").read_text())
     assert (result["status"], result["step"], result["world_size"]) == ("done", 8, 2)
-    assert [int(row["step"]) for row in rows(folder)] == [2, 4, 4, 6, 8, 8]
+    told = [int(row["step"]) for row in rows(folder) if row["train/loss"] or row["val/mIoU"]]  # not strip attention's
+    assert told == [2, 4, 4, 6, 8, 8]
     assert (folder / "log.txt").read_text().count("starting") == 1
     assert sum(entry["pixels"] for entry in result["per_class"].values()) == 11 * 32 * 64  # 6 and 5 images
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import scaseg.torchvision_fix  # noqa: F401
 import pytest
 import torch
 
-from scaseg.config import compose, plain
+from scaseg.config import compose, run_config, typed
 from scaseg.data.ade20k import ADE20K
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import scores
+from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.evaluation.submission import check
-from scaseg.training.evaluate import described, evaluate
+from scaseg.schema import EvaluateConfig
+from scaseg.training.evaluate import evaluate
 from tests.data.layouts import write
 from tests.training.tiny import QUIET, TINY, config, folder_of, run
 
@@ -27,48 +30,50 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A checkpoint of three steps on a tiny ADE20K, and its data."""
     folder = tmp_path_factory.mktemp("ade")
     data = write("ade20k", folder / "data", count=3)
-    cfg = compose(
-        "train",
-        [
-            "dataset=ade20k",
-            f"data_dir={data}",
-            f"output_dir={folder}/runs",
-            *(option for option in TINY if not option.startswith("dataset.")),
-            "training.max_steps=1",
-            "training.val_every=1",
-            "augment.resize_box=[64,48]",
-            "protocol.box=[64,48]",
-            "hardware.cache=ram",
-        ],
+    cfg = run_config(
+        compose(
+            "train",
+            [
+                "dataset=ade20k",
+                f"data_dir={data}",
+                f"output_dir={folder}/runs",
+                *(option for option in TINY if not option.startswith("dataset.")),
+                "training.max_steps=1",
+                "training.val_every=1",
+                "augment.resize_box=[64,48]",
+                "protocol.box=[64,48]",
+                "hardware.cache=ram",
+            ],
+        )
     )
     run(cfg)
     return folder_of(cfg) / "checkpoints" / "last.ckpt", data
 
 
 def evaluated(ckpt: Path, *options: str) -> dict[str, Any]:
-    return evaluate(plain(compose("evaluate", [f"ckpt={ckpt}", "hardware.accelerator=cpu", *options])))
+    return evaluate(typed(compose("evaluate", [f"ckpt={ckpt}", "hardware.accelerator=cpu", *options]), EvaluateConfig))
 
 
 def test_a_split_without_masks_is_exported_and_has_no_figures(trained: tuple[Path, Path], tmp_path: Path) -> None:
     ckpt, data = trained
-    with pytest.raises(UserError, match=r"split=test has no masks to compare with: export=FOLDER"):
+    with pytest.raises(UserError, match=r"split=test has no masks to compare with: submission=FOLDER"):
         evaluated(ckpt, "split=test")
-    result = evaluated(ckpt, "split=test", f"export={tmp_path}/out", "hardware.num_workers=0")
+    result = evaluated(ckpt, "split=test", f"submission={tmp_path}/out", "hardware.num_workers=0")
     assert result["mIoU"] is None
     assert result["per_class"] is None
     assert result["images"] == 3
-    assert result["export"] == str(tmp_path / "out/test_submission.zip")
-    assert Path(result["export"]).is_file()
+    assert result["submission"] == str(tmp_path / "out/test_submission.zip")
+    assert Path(result["submission"]).is_file()
     assert check(tmp_path / "out", ADE20K(data, "test")).sum() == 0
     saved = json.loads(next((ckpt.parents[1] / "evaluation").glob("test-*/result.json")).read_text())
     assert saved["mIoU"] is None
     with pytest.raises(UserError, match="is there already"):
-        evaluated(ckpt, "split=test", f"export={tmp_path}/out")
+        evaluated(ckpt, "split=test", f"submission={tmp_path}/out")
 
 
 def test_an_export_of_a_split_with_masks_gives_its_figures(trained: tuple[Path, Path], tmp_path: Path) -> None:
     ckpt, data = trained
-    result = evaluated(ckpt, f"export={tmp_path}/out", f"output={tmp_path}/result", "hardware.num_workers=0")
+    result = evaluated(ckpt, f"submission={tmp_path}/out", f"output={tmp_path}/result", "hardware.num_workers=0")
     again = scores(check(tmp_path / "out", ADE20K(data, "val")))
     assert again.mean_iou == result["mIoU"]
     assert again.pixel_accuracy == result["pixel_accuracy"]
@@ -91,7 +96,7 @@ def test_views_of_one_size_and_of_several(tmp_path: Path) -> None:
     from scaseg.data.shapes import Shapes
     from scaseg.training.task import SegmentationTask, _same_size
 
-    protocol = {"box": [64, 48], "size_divisor": 1, "scales": [1.0, 0.75]}
+    protocol = Protocol(box=[64, 48], scales=[1.0, 0.75])
     items = [EvalSamples(Shapes(size=size, length=2), protocol)[0] for size in ((48, 64), (48, 64), (40, 64))]
     batch = collate_eval(items[:2])
     ((views, masks),) = _same_size(batch)
@@ -100,7 +105,7 @@ def test_views_of_one_size_and_of_several(tmp_path: Path) -> None:
     mixed = _same_size(collate_eval(items[1:]))
     assert [tuple(view.shape) for view in mixed[0][0]] == [(1, 3, 48, 64), (1, 3, 36, 48)]
     assert torch.equal(mixed[0][0][1], views[1][1:])
-    cfg = plain(config(tmp_path, "protocol.scales=[1.0,0.75]", "protocol.flip=true"))
+    cfg = config(tmp_path, "protocol.scales=[1.0,0.75]", "protocol.flip=true")
     task = SegmentationTask(cfg, Shapes.labels).eval()
     with torch.inference_mode():
         together = task.validation_step(batch, 0)
@@ -129,9 +134,9 @@ def test_training_wants_masks(
 
 
 def test_protocols_in_words() -> None:
-    protocol = plain(compose("train", ["dataset=cityscapes"]).protocol)
-    assert described(protocol) == "windows [1024, 1024], stride [768, 768], in a box of [2048, 1024]"
-    words = described({**protocol, "mode": "whole", "scales": [0.5, 1.0], "flip": True})
+    protocol = run_config(compose("train", ["dataset=cityscapes"])).protocol
+    assert protocol.in_words == "windows [1024, 1024], stride [768, 768], in a box of [2048, 1024]"
+    words = replace(protocol, mode=Mode.whole, scales=[0.5, 1.0], flip=True).in_words
     assert words == "whole image in a box of [2048, 1024], scales [0.5, 1.0], flipped too"
 
 

@@ -22,7 +22,7 @@ pytestmark = QUIET
 
 
 def name(data: Path, *overrides: str) -> str:
-    return asked(config(Path("runs"), *on_own(data), *overrides)).name
+    return asked(config(Path("runs"), *on_own(data), *overrides)).config.name
 
 
 def test_a_moved_folder_is_the_same_run_and_another_never(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_colours_and_places_change_no_figure(tmp_path: Path) -> None:
 
 
 def test_files_of_benchmarks_count_too(tmp_path: Path) -> None:
-    names = [asked(config(tmp_path, *on_camvid(camvid(tmp_path / str(count), count)))).name for count in (4, 5)]
+    names = [asked(config(tmp_path, *on_camvid(camvid(tmp_path / str(count), count)))).config.name for count in (4, 5)]
     assert len(set(names)) == 2
 
 
@@ -74,7 +74,7 @@ def test_weights_are_known_by_what_they_hold(tmp_path: Path) -> None:
     torch.save({"x": torch.zeros(9)}, tmp_path / "a.pth")
     shutil.copy(tmp_path / "a.pth", tmp_path / "b.pth")
     torch.save({"x": torch.ones(9)}, tmp_path / "c.pth")
-    names = [asked(config(tmp_path, f"backbone.weights={tmp_path / place}.pth")).name for place in "abc"]
+    names = [asked(config(tmp_path, f"backbone.weights={tmp_path / place}.pth")).config.name for place in "abc"]
     assert names[0] == names[1] != names[2]
     assert name_of(config(tmp_path, f"backbone.weights={tmp_path / 'c.pth'}"), {}) == names[2]
 
@@ -84,7 +84,7 @@ def test_a_sweep_gives_the_names_that_its_jobs_have(tmp_path: Path) -> None:
     for seed in (0, 1):
         for data in (own(tmp_path / f"{seed}{i}", seed=i) for i in (0, 1)):
             cfg = config(tmp_path, *on_own(data), f"seed={seed}")
-            assert name_of(cfg, known) == asked(cfg).name
+            assert name_of(cfg, known) == asked(cfg).config.name
     assert len(known) == 4
 
 

@@ -12,6 +12,7 @@ from scaseg.config import compose, run_config
 from scaseg.data.labels import LabelTable
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
+from scaseg.schema import Decay
 from scaseg.training.optimiser import parameter_groups, warmup_poly
 
 LR, DECAY = 6e-5, 0.01
@@ -21,11 +22,12 @@ CUSTOM_KEYS = {"pos_block": {"decay": 0.0}, "norm": {"decay": 0.0}, "head": {"lr
 
 def model(*overrides: str) -> Segmentor:
     with torch.device("meta"):
-        return build_segmentor(run_config(compose("train", ["dataset=ade20k", *overrides])), 150)
+        config = run_config(compose("train", ["dataset=ade20k", *overrides]))
+        return build_segmentor(config.backbone, config.decoder, 150)
 
 
 def groups(built: Segmentor, decay: str) -> dict[str, dict[str, Any]]:
-    found = parameter_groups(built.encoder, built.decoder, LR, 10.0, DECAY, decay)
+    found = parameter_groups(built.encoder, built.decoder, LR, 10.0, DECAY, Decay[decay])
     return {group["name"]: group for group in found}
 
 

@@ -14,9 +14,10 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from omegaconf import OmegaConf
 
-from scaseg.config import compose, plain
+from scaseg.config import compose, run_config, typed
 from scaseg.data.shapes import Shapes
 from scaseg.runs.asked import Asked
+from scaseg.schema import EvaluateConfig, read_config
 from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
 
 pytestmark = QUIET
@@ -55,7 +56,7 @@ def evaluated(ckpt: Path, *overrides: str) -> dict[str, Any]:
     from scaseg.training.evaluate import evaluate
 
     cfg = compose("evaluate", [f"ckpt={ckpt}", "hardware.accelerator=cpu", "hardware.num_workers=0", *overrides])
-    return evaluate(plain(cfg))
+    return evaluate(typed(cfg, EvaluateConfig))
 
 
 class Ruin(Callback):
@@ -150,7 +151,9 @@ def test_evaluation_gives_the_figures_that_training_logged(done: tuple[Path, dic
 
 def test_figures_on_images_that_were_trained_on_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = camvid(tmp_path / "CamVid", 3)
-    result = run(compose("train", [*on_camvid(data), f"output_dir={tmp_path}/runs", "dataset.train_split=trainval"]))
+    result = run(
+        run_config(compose("train", [*on_camvid(data), f"output_dir={tmp_path}/runs", "dataset.train_split=trainval"]))
+    )
     assert result["evaluated_images_trained_on"] == 3 and "3 of 3 images of val_split=val are trained on" in caplog.text
     last = tmp_path / "runs" / result["run"] / "checkpoints" / "last.ckpt"
     assert [evaluated(last, f"split={split}")["evaluated_images_trained_on"] for split in ("val", "test")] == [3, 0]
@@ -217,7 +220,7 @@ def test_a_finished_run_is_not_repeated(done: tuple[Path, dict[str, Any]], capsy
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     from scaseg.training.run import train
 
-    assert train(Asked(folder.name, result["config"], Shapes(), Shapes())) == result
+    assert train(Asked(read_config(result["config"]), Shapes(), Shapes())) == result
     assert "is done" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 

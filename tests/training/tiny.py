@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from lightning.pytorch import Callback
-from omegaconf import DictConfig
 
-from scaseg.config import compose
+from scaseg.config import compose, run_config
 from scaseg.runs.asked import asked
+from scaseg.schema import Run
 from tests.conftest import ROOT
 
 TINY = [
@@ -44,16 +44,16 @@ QUIET = [
 ]
 
 
-def config(output_dir: Path, *overrides: str) -> DictConfig:
+def config(output_dir: Path, *overrides: str) -> Run:
     base = [] if any(option.startswith("dataset=") for option in overrides) else TINY
-    return compose("train", [*base, f"output_dir={output_dir}", *overrides])
+    return run_config(compose("train", [*base, f"output_dir={output_dir}", *overrides]))
 
 
-def folder_of(cfg: DictConfig) -> Path:
-    return Path(cfg.output_dir) / asked(cfg).name
+def folder_of(cfg: Run) -> Path:
+    return asked(cfg).folder
 
 
-def run(cfg: DictConfig, *callbacks: Callback) -> dict[str, Any]:
+def run(cfg: Run, *callbacks: Callback) -> dict[str, Any]:
     """Train in this process, as scaseg.train does."""
     from scaseg.training.run import train
 

@@ -16,6 +16,8 @@ from scaseg.models.layers.resize import resize
 
 GRID = 8  # windows along each side
 CONTEXTS = (2, 4, 8)
+WIDE = ("mscan_t", "mscan_s", "mscan_b", "lvt", "mit_b2", "mit_b3", "mit_b4", "mit_b5")
+PRINTED_PLAIN = ("lvt", "mscan_t")  # what is printed for these on Cityscapes is the plain head
 LOW_LEVEL = 48  # channels that stage 1 contributes
 FORMS = ("plain", "city")
 
@@ -85,24 +87,46 @@ def _from_windows(x: Tensor, shape: torch.Size) -> Tensor:
     return cells.permute(0, 5, 1, 3, 2, 4).reshape(shape)
 
 
+def head_of(
+    backbone: str,
+    query_pool: int,
+    form: str | None = None,
+    embed_channels: int | None = None,
+    heads: int | None = None,
+) -> tuple[str, int, int]:
+    """Form, width and attention heads: those that are given, else what is published for an encoder and dataset.
+
+    query_pool: 2 stands for Cityscapes, whose head has width 256. For MiT-B2 to B5 at 512 x 512 no configuration is
+    public: 256 as well.
+    """
+    cityscapes = query_pool == 2
+    form = form or ("city" if cityscapes and backbone not in PRINTED_PLAIN else "plain")
+    width = embed_channels or (256 if cityscapes or backbone in WIDE else 128)
+    return form, width, heads or (16 if form == "city" else 1)
+
+
 class VWFormerDecoder(nn.Module):
     """Four encoder maps (B, C_i, H / s_i, W / s_i), s = 4, 8, 16, 32 -> logits (B, K, H / 4, W / 4).
 
     form: `plain`, or `city`, the Cityscapes head (normed projections, nearest resizing to stage 2, no global branch,
-    no shortcut around the attention). Where stage 2's sides are no multiples of 16, which the published code
-    refuses, its edge is repeated up to them. Raises ValueError where embed_channels is no multiple of 64 and heads.
+    no shortcut around the attention). Form, embed_channels and heads that are not given: see `head_of`. Where stage
+    2's sides are no multiples of 16, which the published code refuses, its edge is repeated up to them. Raises
+    ValueError where embed_channels is no multiple of 64 and heads.
     """
 
     def __init__(
         self,
         in_channels: Sequence[int],
         num_classes: int,
-        embed_channels: int = 128,
-        form: str = "plain",
-        heads: int = 1,
+        embed_channels: int | None = None,
+        form: str | None = None,
+        heads: int | None = None,
         dropout: float = 0.1,
+        backbone: str = "",
+        query_pool: int = 1,
     ) -> None:
         super().__init__()
+        form, embed_channels, heads = head_of(backbone, query_pool, form, embed_channels, heads)
         if form not in FORMS:
             raise ValueError(f"decoder.form={form!r}: choose one of {', '.join(FORMS)}")
         if heads < 1 or embed_channels < 1 or embed_channels % 64 or embed_channels % heads:

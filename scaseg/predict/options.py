@@ -1,0 +1,22 @@
+"""What python -m scaseg.predict takes. Imports nothing heavy."""
+
+from dataclasses import dataclass, field
+
+from scaseg.schema import Device
+from scaseg.typed import REQUIRED, Checked, Yaml, number, one_of
+
+
+@dataclass
+class PredictConfig(Checked):
+    """The command's keys; protocol holds changes to the checkpoint's own."""
+
+    ckpt: str = REQUIRED  # a checkpoint, a run's folder, or a folder of scaseg.save_pretrained
+    input: str = REQUIRED  # a file, a folder, a pattern in quotes, a video
+    output: str = REQUIRED  # a folder
+    write: str = one_of("both", "masks", "overlays", "both")
+    overwrite: bool = False
+    protocol: Yaml = field(default_factory=dict)
+    batch_size: int = number(4, 1)  # images of one size at once
+    max_pixels: int = number(2**25, 1)  # seen by the model at once, without windows
+    allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
+    hardware: Device = field(default_factory=Device)
