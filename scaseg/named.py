@@ -18,6 +18,7 @@ from scaseg.errors import UserError
 OURS = "scaseg"
 MODELS = ("scaseg.models.encoders", "scaseg.models.decoders")
 DATASETS = ("scaseg.data",)
+TRANSFORMS = ("albumentations",)
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed", default=frozenset())
 
@@ -52,7 +53,7 @@ def targets(config: Any) -> Iterator[str]:
 def check_named(config: Any, where: str) -> None:
     """UserError, naming the file, where a configuration that it holds names a class that is not to be imported."""
     for target in targets(config):
-        if not _importable(target, (*MODELS, *DATASETS)):
+        if not _importable(target, (*MODELS, *DATASETS, *TRANSFORMS)):
             raise _refused(where, target)
 
 
@@ -84,7 +85,8 @@ def _importable(target: str, rooms: Sequence[str]) -> bool:
     module, package = target.rpartition(".")[0], target.partition(".")[0]
     if package == OURS:
         return any(_within(module, room) for room in rooms)
-    return any(_within(target, name) for name in _allowed.get())
+    libraries = (room for room in rooms if not _within(room, OURS))
+    return any(_within(target, name) for name in (*libraries, *_allowed.get()))
 
 
 def _refused(where: str, target: str) -> UserError:

@@ -59,6 +59,7 @@ class Augment(Checked):
     flip: float = number(0.5, 0, 1)
     photometric: bool = True
     hue: float = number(18.0, 0, 180)  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
+    transforms: list[Yaml] = field(default_factory=list)  # after these, on the crop: {_target_: albumentations.X, ...}
 
     def check(self) -> None:
         if len(self.crop_size) != 2 or min(self.crop_size) < 32:

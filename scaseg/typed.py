@@ -134,6 +134,7 @@ def _value(hint: Any, value: Any) -> Any:
             return None
         (hint,) = (one for one in get_args(hint) if one is not type(None))
     if isinstance(hint, type) and isinstance(value, str) and issubclass(hint, Enum):
+        check_choice(hint.__name__, value, list(hint.__members__))
         return hint[value]
     if isinstance(hint, type) and isinstance(value, Mapping) and is_dataclass(hint):
         return hint(value) if issubclass(hint, Part) else from_plain(hint, value)

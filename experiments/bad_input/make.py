@@ -341,6 +341,8 @@ def main() -> None:
             breaks(root)
             before = sorted(p.name for p in (place / "runs").glob("*"))
             code, text = run(command, place)
+            if "Traceback" in text:
+                raise SystemExit(f"{title}: a fault of ours, not a message\n{text}")
             left = sorted(p.name for p in (place / "runs").glob("*") if p.name not in before)
             parts.append(f"## {title}\n\n```\n$ python -m {command}\n{text}\n```\n")
             parts.append(f"exit code {code}; new run folders: {', '.join(left) or 'none'}\n")

@@ -4,6 +4,7 @@ The parameters are drawn before a pixel is touched; only the part of the picture
 resampled, and colour work is done at the smaller of the two resolutions.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,10 @@ from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.photometric import Distortion, Photometric, distort
 from scaseg.data.sizes import Size, box_ratio
+from scaseg.errors import UserError
+from scaseg.named import TRANSFORMS, named_class
 from scaseg.schema import Augment
+from scaseg.typed import Part
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
@@ -24,11 +28,33 @@ CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
 def training_pipeline(augment: Augment) -> A.Compose:
     """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
 
-    `is_check_shapes` is off because the image may come decoded at a fraction of the mask's size.
+    First ours, then those of augment.transforms. `is_check_shapes` is off because the image may come decoded at a
+    fraction of the mask's size. Raises UserError for a transform that is none, or that changes the crop's size or type.
     """
     colour = Photometric(hue=augment.hue) if augment.photometric else None
     crop = ScaledCrop(augment.crop_size, augment.resize_box, augment.scale, augment.cat_max_ratio, augment.flip, colour)
-    return A.Compose([crop], is_check_shapes=False)
+    users = [_transform(Part(given)) for given in augment.transforms]
+    if users:
+        height, width = augment.crop_size
+        blank = {"image": np.zeros((height, width, 3), np.uint8), "mask": np.zeros((height, width), np.uint8)}
+        seen = A.Compose(users)(**blank)
+        for key, array in blank.items():
+            if seen[key].shape != array.shape or seen[key].dtype != np.uint8:
+                raise UserError(
+                    f"augment.transforms: they make of a crop's {key} {array.shape} uint8 {seen[key].shape}"
+                    f" {seen[key].dtype}; sizes and types must stay (the model normalises)"
+                )
+    return A.Compose([crop, *users], is_check_shapes=False)
+
+
+def _transform(given: Part) -> A.BasicTransform:
+    kind = named_class(given.target, "augment.transforms._target_", TRANSFORMS, A.BasicTransform, "a transform")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of arguments that it does not know
+            return kind(**given.arguments())
+    except (TypeError, ValueError, UserWarning) as error:
+        raise UserError(f"augment.transforms: {given.target}: {' '.join(str(error).split())}") from error
 
 
 class View(NamedTuple):
