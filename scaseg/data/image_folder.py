@@ -15,6 +15,7 @@ from scaseg.errors import UserError
 
 CLASSES_FILE = "classes.yaml"
 SPLITS = ("train", "val", "test")
+CALLED = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}  # by others
 
 
 class ImageFolder(FolderDataset):
@@ -84,6 +85,7 @@ class ImageFolder(FolderDataset):
         images = self._images()
         if self.split == "all":
             return self._pairs(images)
+        self._check_lists()
         lists = [split for split in SPLITS if (self.root / f"{split}.txt").is_file()]
         if lists:
             return self._pairs(images, names=self._listed(images, lists))
@@ -93,12 +95,31 @@ class ImageFolder(FolderDataset):
                 " val.txt and test.txt"
             )
         every = self._pairs(images)
+        self._check_folders(images)
         if len(every) < 2:
             raise UserError(
                 f"{self.folder} in {self.root.absolute()}: train and val need an image each, not 1 together"
             )
         val = _val_names([pair.name for pair in every], self.val_share)
         return [pair for pair in every if (pair.name in val) == (self.split == "val")]
+
+    def _check_lists(self) -> None:
+        """UserError for what is called as a list of a split is elsewhere: we would draw splits of our own beside it."""
+        for name in entries(self.root):
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122
+            split = _split(stem) if suffix.lower() in (".txt", ".lst") else None
+            if split and not (self.root / f"{split}.txt").is_file():
+                raise UserError(f"{self.root / name} is read as a list when it is called {split}.txt: rename it")
+
+    def _check_folders(self, images: Listing) -> None:
+        """UserError for a folder that is called as a split is, and does not lie where one does."""
+        for name, path in images.files.items():
+            for part in name.split("/")[:-1]:
+                if split := _split(part):
+                    raise UserError(
+                        f"{path} lies in a folder {part}, and the {split} split's folders are {self.images}/{split} and"
+                        f" {self.masks}/{split}: rename them, or choose by lists, train.txt and val.txt in {self.root}"
+                    )
 
     def _images(self, *parts: str, beside: Sequence[str] = ()) -> Listing:
         """Of a folder; beside: what lies where the splits' folders do, and belongs to none."""
@@ -135,6 +156,12 @@ class ImageFolder(FolderDataset):
                     f" {self.root / self.split}.txt: an image belongs to one split"
                 )
         return wanted
+
+
+def _split(name: str) -> str | None:
+    """The split that a name in any case means."""
+    name = CALLED.get(name.lower(), name.lower())
+    return name if name in SPLITS else None
 
 
 def _same(one: Path, other: Path) -> bool:

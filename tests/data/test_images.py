@@ -176,10 +176,10 @@ def test_odd_sizes_train_whatever_the_suffix(form, suffix, cached, tmp_path):
     assert verify(source).faults == []
 
 
-def jpeg(path: Path, spoil, **options) -> str:
+def jpeg(path: Path, spoil, mode="RGB", **options) -> str:
     picture = cv2.resize(RNG.integers(0, 255, (50, 60, 3), np.uint8), (300, 200), interpolation=cv2.INTER_CUBIC)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=90, **options)
+    Image.fromarray(picture).convert(mode).save(buffer, "JPEG", quality=90, **options)
     data = bytearray(buffer.getvalue())
     spoil(data)
     return stored(path, bytes(data))
@@ -191,7 +191,9 @@ def hole(data, at=0.5, length=200, fill=b"\0"):
 
 
 @pytest.mark.parametrize("where", [0.2, 0.35, 0.5, 0.65, 0.9])
-@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 2}, {"subsampling": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"optimize": True}, {"restart_marker_rows": 2}, {"subsampling": 0}, {"mode": "CMYK"}], ids=str
+)
 def test_a_hole_in_a_jpeg_is_damage_for_all(where, options, tmp_path, capfd):
     path = jpeg(tmp_path / "images/a.jpg", lambda data: hole(data, where), **options)
     stored(tmp_path / "masks/a.png", encoded(np.zeros((200, 300), np.uint8), "PNG"))
@@ -204,7 +206,9 @@ def test_a_hole_in_a_jpeg_is_damage_for_all(where, options, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("fill", [b"\xff", b"\x00\xff"])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"mode": "CMYK", "progressive": True}], ids=str
+)
 def test_what_libjpeg_warns_of_is_damage(fill, options, tmp_path, capfd):
     path = jpeg(tmp_path / "a.jpg", lambda data: hole(data, 0.4, 100, fill), **options)
     with says("a.jpg: damaged or cut short (it"):

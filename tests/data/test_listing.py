@@ -308,3 +308,36 @@ def test_an_official_folder_with_the_release_in_it_twice(tmp_path):
         (root / "kept").rename(root / kind / kind)
     with says("train split", "is empty"):
         CamVid(root)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("Train/{}", "lies in a folder Train, and the train split's folders are images/train and masks/train"),
+        ("validation/{}", "a folder validation, and the val split's folders are images/val"),
+        ("seq/test/{}", "a folder test"),
+    ],
+)
+def test_no_split_is_drawn_over_folders_of_splits(place, said, tmp_path):
+    """Images of what somebody keeps for testing were trained on."""
+    make = folder(
+        tmp_path, [f"images/{place}.jpg".format(x) for x in "ab"], [f"masks/{place}.png".format(x) for x in "ab"]
+    )
+    for split in ("train", "val"):
+        with says(said):
+            make(split)
+    for split, name in (("train", "a"), ("val", "b")):
+        (tmp_path / f"{split}.txt").write_text(place.format(name))
+    assert names(make("train")) == [place.format("a")]
+
+
+@pytest.mark.parametrize("name", ["Val.txt", "valid.txt", "VALIDATION.TXT", "val.lst"])
+def test_no_split_is_drawn_beside_a_list_of_another_name(name, tmp_path):
+    make = folder(tmp_path, [f"images/{x}.jpg" for x in "ab"], [f"masks/{x}.png" for x in "ab"])
+    (tmp_path / name).write_text("a\n")
+    for split in ("train", "val"):
+        with says(f"{name} is read as a list when it is called val.txt: rename it"):
+            make(split)
+    (tmp_path / "train.txt").write_text("b\n")
+    (tmp_path / name).rename(tmp_path / "val.txt")
+    assert [names(make(split)) for split in ("train", "val")] == [["b"], ["a"]]
