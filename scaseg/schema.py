@@ -22,6 +22,7 @@ from scaseg.typed import (
     to_plain,
 )
 
+MOST_WEIGHT = 1e30  # of a class: float32 sums of more are infinite
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
@@ -83,10 +84,10 @@ class Loss(Checked):
 
     def check(self) -> None:
         weights = self.class_weights
-        if weights is not None and (not all(0 <= weight < inf for weight in weights) or not any(weights)):
+        if weights is not None and (not all(0 <= weight < MOST_WEIGHT for weight in weights) or not any(weights)):
             raise UserError(
-                f"training.loss.class_weights={weights}: one number a class, at least 0 and not all 0; 0 leaves a"
-                " class out"
+                f"training.loss.class_weights={weights}: one number a class, at least 0, below {MOST_WEIGHT:g} and not"
+                " all 0; 0 leaves a class out"
             )
 
 

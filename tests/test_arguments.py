@@ -253,6 +253,8 @@ def test_lists_of_texts_are_read_as_typed() -> None:
         ("training={lr:1}", "training={lr:1}"),
         ("-m experiment=table5,table6 seed=range(0,3)", "-m experiment=table5,table6 seed=range(0,3)"),
         ("-m lpm=glob(*)", "-m lpm=glob(*)"),
+        ("lpm=se --multirun seed=0,1", "lpm=se seed=0,1 --multirun"),
+        ("lpm=se -c job seed=1 -p seed", "lpm=se seed=1 -c job -p seed"),
         ("-m experiment=search training.lr=interval(0,1)", "-m experiment=search training.lr=interval(0,1)"),
         (
             "+hydra.job.env_set.X=1 hydra.launcher.max_parallel=2",

@@ -82,6 +82,7 @@ def test_every_shipped_file_composes_and_its_model_builds(choice: str) -> None:
         (["training.betas=[0.9]"], r"training.betas=\[0.9\]: two numbers"),
         (["training.loss.class_weights=[1,-1]"], r"class_weights=\[1.0, -1.0\]: one number a class, at least 0"),
         (["training.loss.class_weights=[0,0]"], r"class_weights=\[0.0, 0.0\]: .* not all 0"),
+        (["training.loss.class_weights=[1e39,1]"], r"class_weights=\[1e\+39, 1.0\]: .* below 1e\+30"),
         (["training.loss.class_weights=[]"], r"class_weights=\[\]: one number a class"),
         (["backbone.drop_path=1.5"], "backbone.drop_path=1.5 must lie between 0 and 0.99"),
         (["protocol.mode=slide"], r"protocol.mode=slide needs protocol.window=\[h,w\] and protocol.stride"),

@@ -44,9 +44,9 @@ def decode(data: bytes, where: str, reduce: int = 1) -> tuple[Picture, int]:
         header = jpeg.read_header(data)
         if header is None or jpeg.cut_short(data, header):
             raise damaged(where, "it has no whole scan")
-        image = _jpeg(data, header, where, reduce)
+        decoded = _jpeg(data, header, where, reduce)
         if header.bands != 4:  # Pillow knows how inks mix, and says nothing of damage
-            return image, header.turn
+            return decoded, header.turn
     elif data.startswith(png.START):
         form = png.read_header(lambda start, end: data[start:end])
         if form is None:

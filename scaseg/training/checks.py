@@ -30,6 +30,12 @@ def check_data(run: Asked) -> None:
         all_seen = found.seen == found.masks or not found.absent
         if all_seen and len(found.present) < (2 if name == "train" else 1):
             raise UserError("\n".join(found.sentences()))
+        weights = run.config.training.loss.class_weights
+        if name == "train" and weights is not None and all_seen and not any(weights[i] for i in found.present):
+            raise UserError(
+                f"training.loss.class_weights={weights} leaves out every class that the train split's masks hold:"
+                f" {', '.join(source.labels.names[i] for i in found.present)}"
+            )
         if name == "train" and (all_seen or found.own):
             for sentence in found.sentences():
                 log.warning(sentence)

@@ -18,6 +18,7 @@ from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import table
 from scaseg.evaluation.submission import SubmissionWriter
+from scaseg.files import check_writable
 from scaseg.parts import DatasetPart
 from scaseg.runs.checkpoint import check_architecture, read_checkpoint
 from scaseg.runs.figures import describe
@@ -64,6 +65,9 @@ def evaluate(options: EvaluateConfig) -> Result:
         )
     data = fingerprint.of_split(source)
     folder = _output_folder(path, split, data, run, options.output)
+    check_writable("output", folder)
+    if options.submission is not None:
+        check_writable("submission", Path(options.submission))
     submission = None if options.submission is None else SubmissionWriter(Path(options.submission), source)
 
     task = SegmentationTask(run, source.labels)

@@ -98,11 +98,25 @@ def test_a_class_without_a_pixel_is_said_and_the_others_are_learned(
     assert "w: no pixel in the 6 masks of the train split" in caplog.text
 
 
+def test_weights_of_absent_classes_alone_are_said_before_training(tmp_path: Path) -> None:
+    root = own(tmp_path / "a", names="xyzw")
+    with pytest.raises(UserError, match=r"class_weights=\[0.0, 0.0, 0.0, 1.0\] leaves out every class .*: x, y, z"):
+        run(config(tmp_path / "runs", *on_own(root), "training.loss.class_weights=[0,0,0,1]"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_val_without_a_label_is_said_before_training(tmp_path: Path) -> None:
     root = own(tmp_path / "a")
     masks(root, lambda name, ids: np.full_like(ids, 255) if name in "67" else ids)
     with pytest.raises(UserError, match="no pixel is labelled in the 2 masks of the val split: the masks hold 255"):
         run(config(tmp_path / "runs", *on_own(root)))
+
+
+def test_a_place_that_cannot_be_written_to_is_said_before_evaluating(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / run(config(tmp_path / "runs"))["run"]
+    for option in ("output", "submission"):
+        with pytest.raises(UserError, match=f"{option}=/proc/x: /proc cannot be written to"):
+            evaluated(folder, f"{option}=/proc/x")
 
 
 def test_an_evaluation_without_a_label_has_a_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
