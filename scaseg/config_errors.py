@@ -110,8 +110,8 @@ def wrong_value(given: str, error: OmegaConfBaseException) -> str:
         return f"{given}: choose one of {found[1]}"
     if "is not a ListConfig" in said or "to a ListConfig" in said:
         return f"{given}: must be a list in brackets"
-    if "is not Optional" in said or "non-optional" in said or "to be None" in said:
-        return f"{given}: cannot be null"
+    if "is not Optional" in said or "non-optional" in said or "to be None" in said or "NoneType is not" in said:
+        return f"{given}: cannot {'hold' if '[' in str(error.full_key) else 'be'} null"
     if "Cannot assign" in said or "is not a DictConfig" in said or "not a subclass of" in said:
         return f"{given}: holds keys of its own; give those: {given.partition('=')[0]}.KEY=..."
     return f"{given}: {said}"

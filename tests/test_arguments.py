@@ -115,6 +115,7 @@ def said(command: str, *arguments: str) -> object:
         ("training.lr=", "training.lr=: must be a number"),
         ("training.compile=maybe", "training.compile=maybe: must be true or false"),
         ("training.lr=null", "training.lr=null: cannot be null"),
+        ("augment.scale=[null,1]", "augment.scale=[null,1]: cannot hold null"),
         ("protocol.mode=slid", "protocol.mode=slid: choose one of whole, slide"),
         ("augment.crop_size=64", "augment.crop_size=64: must be a list in brackets"),
         ("augment.crop_size=64,64", "augment.crop_size=64,64: must be a list, as augment.crop_size=[64,64]"),

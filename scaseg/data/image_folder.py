@@ -71,7 +71,14 @@ class ImageFolder(FolderDataset):
         if classes is None:
             path = (Path("data", cls.folder) if data_dir is None else Path(data_dir)) / CLASSES_FILE
             if not path.is_file():
-                raise UserError(f"dataset=folder needs its classes: {FORM}, in {path} or as dataset.classes=[...]")
+                beside = entries(path.parent) if path.parent.is_dir() else []
+                near = [name for name in beside if Path(name).stem.lower() in ("classes", "labels", "data", "names")]
+                there = (
+                    f"; {path.with_name(near[0])} is there: if these are they, call it {CLASSES_FILE}" if near else ""
+                )
+                raise UserError(
+                    f"dataset=folder needs its classes: {FORM}, in {path} or as dataset.classes=[...]{there}"
+                )
             classes, where = read_classes(path), str(path)
         return class_table(classes, list(options.get("ignore_ids") or ()), where)
 
@@ -125,7 +132,13 @@ class ImageFolder(FolderDataset):
         """Of a folder; beside: what lies where the splits' folders do, and belongs to none."""
         place, masks = self.subfolder(self.images, *parts), self.root.joinpath(self.masks, *parts)
         together = _same(place, masks)
-        found = images_in(place, self.image_suffix, True, self.mask_suffix if together else None, but=masks)
+        try:
+            found = images_in(place, self.image_suffix, True, self.mask_suffix if together else None, but=masks)
+        except UserError as error:
+            if masks.is_dir():
+                raise
+            here = f"dataset.masks={self.images} dataset.mask_suffix={self.mask_suffix}"
+            raise UserError(f"{error} Where one is the other's mask: {here}") from error
         found.others.extend(beside)
         return found
 

@@ -52,6 +52,8 @@ def masks_in(folder: Path, suffix: str, deep: bool = False, alone: bool = True, 
         sample = stem[: len(stem) - len(ending)]
         if stem.endswith(ending) and its.lower() == kind:
             _add(found.files, sample, path)
+        elif not kind and suffix and name.endswith(suffix):  # of a kind that we do not know: the content tells
+            _add(found.files, name[: len(name) - len(suffix)], path)
         elif stem.endswith(ending) and its.lower() in kinds:
             of_other_kinds.setdefault(normal(sample), []).append(path)
         else:

@@ -4,11 +4,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from scaseg.data import images
 from scaseg.data.listing import Listing, normal, split_suffix
+from scaseg.data.masks import read_mask
 from scaseg.data.text import read_lines
 from scaseg.errors import UserError
 
@@ -84,16 +86,30 @@ def _mend(
     there = found if kind == "image" else masks or found
     unread = next((path for path in there.others if normal(Path(path).stem) == missing[0].rpartition("/")[2]), None)
     if unread:
-        return f", though {unread} is there: {_UNREAD[kind]}"
+        return f", though {unread} is there: {_unread(kind, unread)}"
+    case = next((path for name, path in there.files.items() if name.casefold() == missing[0].casefold()), None)
+    if case:
+        return f", though {case} is there: capitals and small letters are told apart, rename it"
     if suffixes and masks is not None and (ends := _suffixes(found, masks, suffixes)):
         image, mask = ends
         given = f"dataset.image_suffix={image} " if image else ""
         return f". The images are called NAME{image}, the masks NAME{mask}: {given}dataset.mask_suffix={mask}"
+    if masks is not None and (starts := _starts(found, masks)):
+        return ". The images are called {}NAME, the masks {}NAME, and only ends may differ: rename them".format(*starts)
     return (
         f". Put the {kind} there, or take the name out"
         + (" of the list." if by_list else ": delete the file without a partner.")
         + (" Many at once: an archive may be unpacked in part." if len(missing) > 1 else "")
     )
+
+
+def _unread(kind: str, path: str) -> str:
+    """Why a file of the right name is no partner: what it holds, or what it is called."""
+    with suppress(UserError):
+        height, width = images.size_and_turn(path)[0] if kind == "image" else read_mask(path).shape
+        named = Path(path).stem + ".png"
+        return f"it holds one, {width}x{height}, and files are looked for by their endings: call it {named}"
+    return _UNREAD[kind]
 
 
 def _suffixes(found: Listing, masks: Listing, given: tuple[str, str]) -> tuple[str, str] | None:
@@ -110,6 +126,16 @@ def _suffixes(found: Listing, masks: Listing, given: tuple[str, str]) -> tuple[s
     return None
 
 
+def _starts(found: Listing, masks: Listing) -> tuple[str, str] | None:
+    """What comes before the common name of an image and of its mask, where no two are called alike but for that."""
+    if not (found.files and masks.files) or found.files.keys() & masks.files.keys():
+        return None
+    shared = (_start(listing.files) for listing in (found, masks))
+    image, mask = (start[: max(_beginnings(start), default=-1) + 1] for start in shared)
+    same = {name[len(image) :] for name in found.files} & {name[len(mask) :] for name in masks.files}
+    return (image, mask) if same else None
+
+
 def _stems(listing: Listing, ending: str) -> list[str]:
     """Names with the ending that was looked for; where none has it, of what is there."""
     others = [path for path in listing.others if _bare(path) != path]
@@ -120,10 +146,15 @@ def _endings(names: Collection[str]) -> list[str]:
     """Nothing, and what all names end with, from a place where a suffix may begin; the shortest first."""
     if not names:
         return []
-    one, other = (edge(name[::-1] for name in names) for edge in (min, max))  # what these share, all do
-    length = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    common = one[:length][::-1]
+    common = _start([name[::-1] for name in names])[::-1]
     return ["", *(common[at:] for at in reversed(_beginnings(common)) if at < len(common))]
+
+
+def _start(names: Collection[str]) -> str:
+    """What all names begin with."""
+    one, other = min(names), max(names)  # what these share, all do
+    length = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return one[:length]
 
 
 def _beginnings(text: str) -> list[int]:

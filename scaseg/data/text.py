@@ -22,8 +22,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
-    if encoding is None:  # names and YAML begin with ASCII
-        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le" if data[1:2] == b"\0" else "utf-8"
+    if encoding is None:  # of line ends, and what else is ASCII, one byte of two is zero
+        first, second = data[::2].count(0), data[1::2].count(0)
+        encoding = "utf-16-be" if first > second else "utf-16-le" if second > first else "utf-8"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

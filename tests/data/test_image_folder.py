@@ -107,6 +107,9 @@ def test_lists_of_classes_that_are_wrong(tmp_path, text, said):
 def test_faults_are_found_before_training(tmp_path):
     with says("dataset=folder needs its classes", "classes.yaml"):
         ImageFolder(write(tmp_path), "train")
+    (tmp_path / "classes.yml").write_text("[a, b, c]")
+    with says("classes.yml is there: if these are they, call it classes.yaml"):
+        ImageFolder(tmp_path, "train")
     options = {"classes": ["a", "b", "c"]}
     for folder, kind in (("masks", "mask"), ("images", "image")):
         file = next((tmp_path / folder).iterdir())

@@ -59,7 +59,8 @@ def test_masks_of_every_suffix(suffix, tmp_path):
 
 
 def test_masks_that_cannot_serve_are_named(tmp_path):
-    make = folder(tmp_path, ["images/a.jpg", "images/b.jpg"], ["masks/a.jpg", "masks/b.png"])
+    make = folder(tmp_path, ["images/a.jpg", "images/b.jpg"], ["masks/b.png"])
+    Image.new("L", (16, 12)).save(tmp_path / "masks/a.jpg")
     with says("no mask for a, though", "masks/a.jpg is there", "JPEG blurs them", "export"):
         make()
     (tmp_path / "images/c.heic").write_bytes(b"x")
@@ -87,7 +88,8 @@ def test_masks_that_cannot_serve_are_named(tmp_path):
         (["a.jpg", "b.jpg"], ["a_mask.png", "b_mask.png"], ": dataset.mask_suffix=_mask.png"),
         (["a.jpg"], ["a.mask.bmp"], ": dataset.mask_suffix=.mask.bmp"),
         (["a-rgb.jpg", "c-rgb.jpg"], ["a-L.png", "c-L.png"], "dataset.image_suffix=-rgb dataset.mask_suffix=-L.png"),
-        (["img_1.jpg", "img_2.jpg"], ["mask_1.png", "mask_2.png"], "Put the image there, or take the name out"),
+        (["img_1.jpg", "img_2.jpg"], ["mask_1.png", "mask_2.png"], "images are called img_NAME, the masks mask_NAME"),
+        (["x.jpg", "y.jpg"], ["u.png", "v.png"], "Put the image there, or take the name out"),
     ],
 )
 def test_common_suffixes_are_worked_out(images, masks, said, tmp_path):
@@ -137,7 +139,7 @@ def test_folders_within_folders(tmp_path):
     assert [names(make(split)) for split in ("train", "val")] == [["s/1"], ["t/1"]]
 
 
-LINES = ["a", "my photo", "grün"]
+LINES = ["łódź", "a", "my photo", "grün"]
 
 
 @pytest.mark.parametrize(
@@ -148,13 +150,35 @@ def test_lists_as_editors_save_them(encoding, tmp_path):
     ends = {"crlf": "\r\n", "cr": "\r"}
     text = "".join(line + ends.get(encoding, "\n") for line in (*LINES, "", "  "))
     if encoding == "suffix":
-        text = "a.jpg\n./images/my photo.jpg\n  C:\\data\\images\\grün.JPG\n"
+        text = "łódź\na.jpg\n./images/my photo.jpg\n  C:\\data\\images\\grün.JPG\n"
     if encoding == "nfd":
         text = unicodedata.normalize("NFD", text)
     (tmp_path / "train.txt").write_bytes(text.encode(encoding if encoding.startswith("utf") else "utf-8"))
     (tmp_path / "val.txt").write_text("z")
     assert names(make("train")) == LINES
     assert names(make("val")) == ["z"]
+
+
+def test_what_is_there_under_another_name_is_said(tmp_path):
+    """The advice was to delete the file without a partner."""
+    make = folder(tmp_path, ["images/a.jpg", "images/b.jpg"], ["masks/A.png", "masks/b.png"])
+    with says("no image for A, though", "images/a.jpg is there: capitals and small letters are told apart"):
+        make()
+    (tmp_path / "masks/A.png").rename(tmp_path / "masks/a.ids")
+    with says("no mask for a, though", "masks/a.ids is there: it holds one, 16x12", "call it a.png"):
+        make()
+    (tmp_path / "masks/b.png").rename(tmp_path / "masks/b.ids")
+    assert names(make(mask_suffix=".ids")) == ["a", "b"]
+    (tmp_path / "images/a.jpg").rename(tmp_path / "images/a.photo")
+    with says("no image for a, though", "images/a.photo is there: it holds one, 16x12"):
+        make(mask_suffix=".ids")
+
+
+def test_masks_among_images_of_the_same_names_are_said(tmp_path):
+    make = folder(tmp_path, [f"images/{x}.jpg" for x in "ab"], [f"images/{x}.png" for x in "ab"])
+    with says("Where one is the other's mask: dataset.masks=images dataset.mask_suffix=.png"):
+        make()
+    assert names(make(masks="images")) == ["a", "b"]
 
 
 def test_names_of_either_form_are_one_name(tmp_path):

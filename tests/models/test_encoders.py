@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 import yaml
@@ -108,8 +110,13 @@ def test_runs_under_autocast(small, kind):
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         exact = small[kind](images)
-        with torch.autocast("cpu", torch.bfloat16):
-            half = small[kind](images)
+        try:
+            with torch.autocast("cpu", torch.bfloat16):
+                half = small[kind](images)
+        except RuntimeError as error:  # torch's, where the variable denies what it finds the processor to have
+            if "pack_vnni2" in str(error) and "ATEN_CPU_CAPABILITY" in os.environ:
+                pytest.skip(f"torch with ATEN_CPU_CAPABILITY={os.environ['ATEN_CPU_CAPABILITY']}: {error}")
+            raise
     for a, b in zip(exact, half, strict=True):
         assert float((a - b).abs().mean()) < 0.05 * float(a.abs().mean())
 
