@@ -38,7 +38,7 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     print(f"{len(outcome.done)} predicted in {seconds:.1f} s", end="")
     print(f", {len(outcome.kept)} kept from before (overwrite=true makes them again)" if outcome.kept else "", end="")
     print(f", {found.others} files that are no images by name left out" if found.others else "", end="")
-    print(f", {found.results} results of this command passed over" if found.results else "")
+    print(f", {found.results} results of scaseg passed over" if found.results else "")
     if failed:
         print(f"{len(failed)} failed:")
         for file, reason in outcome.failed[:NAMED]:

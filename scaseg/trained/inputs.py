@@ -3,7 +3,9 @@
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -14,7 +16,19 @@ from scaseg.errors import UserError
 from scaseg.trained.record import Results, clashes
 
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".mts", ".m2ts")
+    (
+        *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".mts", ".m2ts"),
+        *(".ogv", ".flv", ".m2v", ".vob", ".asf"),
+    )
+)
+# How their content begins: MP4 and MOV, Matroska, AVI, Ogg, FLV, MPEG, WMV, transport streams, bare H.264.
+_VIDEO = re.compile(
+    rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI |OggS|FLV\x01|\0\0\x01[\xb3\xba]|\x30\x26\xb2\x75\x8e\x66"
+    rb"|G.{187}G|.{4}G.{191}G|\0\0\0\x01[\x27\x67]",
+    re.DOTALL,
+)
+_IMAGE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM.{4}\0{4}|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|.{4}ftyp(hei|hev|mif|avi)", re.DOTALL
 )
 LONGEST = 180  # bytes of a name: what is added to it must fit into a file's
 
@@ -25,14 +39,11 @@ class Input:
 
     path: Path
     name: PurePosixPath
-
-    @property
-    def is_video(self) -> bool:
-        return self.path.suffix.lower() in VIDEO_SUFFIXES
+    is_video: bool
 
 
 class Found(NamedTuple):
-    """The inputs; how many other files lie beside them; how many results of this command were passed over."""
+    """The inputs; how many other files lie beside them; how many results of ours were passed over."""
 
     inputs: list[Input]
     others: int
@@ -42,7 +53,7 @@ class Found(NamedTuple):
 def find_inputs(text: str, output: str | None = None) -> Found:
     """The inputs of a file, a folder (all below it that are called images or videos) or a pattern with *, ? or **.
 
-    Sorted; hidden files and folders are left out, and links are followed. What a call of this command wrote is no
+    Sorted; hidden files and folders are left out, and links are followed. What a call of ours wrote is no
     input, wherever it lies. Raises UserError where there is none, and where `output` is the folder of inputs itself.
     """
     path = Path(text).expanduser()
@@ -67,16 +78,27 @@ def find_inputs(text: str, output: str | None = None) -> Found:
     if not kept:
         what = "holds no image and no video" if path.is_dir() else "no such file, and as a pattern it matches none"
         if results:
-            what = f"is predictions of this command alone ({results} files), which are no inputs"
+            what = f"is results of scaseg alone ({results} files), which are no inputs"
         raise UserError(f"input={text}: {what}")
-    return Found([Input(file, name) for file, name in zip(kept, _names(kept, root), strict=True)], others, results)
+    videos = [is_video(file) for file in kept]
+    named = zip(kept, _names(kept, videos, root), videos, strict=True)
+    return Found([Input(*each) for each in named], others, results)
 
 
-def _names(files: Sequence[Path], root: Path) -> list[PurePosixPath]:
+def is_video(file: Path) -> bool:
+    """By its content, where that tells, as images are read; else by its name."""
+    start = b""
+    with suppress(OSError), file.open("rb") as opened:  # who reads it says what is wrong
+        start = opened.read(256)
+    if _IMAGE.match(start):
+        return False
+    return bool(_VIDEO.match(start)) or file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _names(files: Sequence[Path], videos: Sequence[bool], root: Path) -> list[PurePosixPath]:
     """A name for each, so that no results of two share a place: without suffix, else with it, else with a hash."""
     whole = [PurePosixPath(file.relative_to(root).as_posix()) for file in files]
     forms = [(_short(_bare(name)), _short(name), _hashed(name)) for name in whole]
-    videos = [file.suffix.lower() in VIDEO_SUFFIXES for file in files]
     level = [0] * len(files)
     while hit := clashes(
         zip((form[k] for form, k in zip(forms, level, strict=True)), videos, strict=True), inner=False

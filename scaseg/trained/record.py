@@ -100,7 +100,7 @@ def check_names(made: Mapping[str, Mapping[str, Any]], inputs: Sequence[Named], 
 
 
 class Results:
-    """Which files are results that an earlier call wrote."""
+    """Which files are results that an earlier call wrote: of this command, of a training, of an evaluation."""
 
     def __init__(self) -> None:
         self._ours = cache(lambda folder: read_record(folder) is not None)
@@ -112,7 +112,15 @@ class Results:
 
     def _look(self, folder: Path) -> bool:
         real = folder.resolve()
-        return any(real.relative_to(above).parts[0] in KINDS and self._ours(above) for above in real.parents)
+        places = ((above, real.relative_to(above).parts[0]) for above in real.parents)
+        return any((part in KINDS and self._ours(above)) or _of_a_run(above, part) for above, part in places)
+
+
+def _of_a_run(folder: Path, part: str) -> bool:
+    """Whether a folder's part holds the pictures of a run or of its evaluations, or is an export's predictions."""
+    if part in ("pictures", "evaluation"):
+        return (folder / "config.yaml").is_file() and (folder / "status.json").is_file()
+    return part == "predictions" and any(any(folder.glob(name)) for name in ("*_submission.*", "stuff_*_results.json"))
 
 
 def _plain(name: str) -> str:

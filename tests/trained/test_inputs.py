@@ -220,12 +220,22 @@ def test_results_are_no_inputs(
     assert find_inputs(str(pi)).results == 5 + 2
     assert find_inputs(f"{pi}/**/*.png").results == 2 + 1
     for inside in (pi / "pred", pi / "pred/masks", tmp_path / "link", pi / "pred/masks/a.png", f"{pi}/pred/*/*.jpg"):
-        with pytest.raises(UserError, match="is predictions of this command alone"):
+        with pytest.raises(UserError, match="is results of scaseg alone"):
             find_inputs(str(inside))
     monkeypatch.chdir(pi)
     for output in (".", str(pi), "../pi", str(tmp_path / "pi/deep/..")):
         with pytest.raises(UserError, match=r"is the input's own folder.*output=.*predictions"):
             find_inputs("." if output == "." else str(pi), output)
+
+
+def test_results_of_other_commands_are_no_inputs(photo: Picture, tmp_path: Path) -> None:
+    run, export = "runs/one/pictures/step_000004.png", "sub/predictions/a.png"
+    pi = photos(tmp_path, photo, "a.png", run, "runs/one/evaluation/val/predictions.png", export, "pictures/b.png")
+    assert len(find_inputs(str(pi)).inputs) == 5
+    touch(tmp_path, "runs/one/config.yaml", "runs/one/status.json", "sub/val_submission.zip", "config.yaml")
+    found = find_inputs(str(pi))
+    assert [str(one.name) for one in found.inputs] == ["a", "pictures/b"]
+    assert found.results == 3
 
 
 def test_a_users_own_predictions_json_is_no_record(photo: Picture, tmp_path: Path) -> None:

@@ -124,6 +124,17 @@ def test_a_turned_video_is_predicted_upright(model: TrainedModel, photo: Picture
     assert read_mask(str(tmp_path / "out/masks/film/000000.png")).shape == (96, 72)
 
 
+def test_content_tells_a_video_from_an_image(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
+    for name in ("film", "film.ts", "film.jpg"):
+        film(tmp_path / "film.avi", photo, count=2).rename(tmp_path / name)
+        assert call(model, tmp_path / name, tmp_path / f"out_{name}").failed == []
+        assert len(list((tmp_path / f"out_{name}/masks").rglob("*.png"))) == 2
+    cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    (tmp_path / "photo.png").rename(tmp_path / "photo.mp4")
+    assert call(model, tmp_path / "photo.mp4", tmp_path / "out").failed == []
+    assert (tmp_path / "out/masks/photo.png").is_file()
+
+
 def test_a_file_without_frames(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
     for name, data in (("empty.mp4", b""), ("text.mkv", b"hello"), ("header.avi", None)):
         path = tmp_path / name
