@@ -8,6 +8,7 @@ from scaseg.commands import command
 from scaseg.config import DataConfig
 from scaseg.files import check_writable, output_file
 from scaseg.progress import counting, stage
+from scaseg.typed import number
 
 if TYPE_CHECKING:
     from scaseg.data.draw import Picture
@@ -20,7 +21,7 @@ class BrowseConfig(DataConfig):
     split: str | None = None  # null: the dataset's train_split
     samples: int = 12
     histogram_images: int | None = 1000  # masks counted, spread over the split; null: all
-    seed: int = 0
+    seed: int = number(0, 0, 2**32 - 1)
     output: str = "browse"
 
 

@@ -17,7 +17,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.parts import Backbone, DatasetPart, Decoder
 from scaseg.schema import Augment, EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
-from scaseg.typed import Yaml
+from scaseg.typed import Checked, Yaml
 
 _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
@@ -40,7 +40,7 @@ class TrainConfig(Settings, Choices):
 
 
 @dataclass
-class DataConfig:
+class DataConfig(Checked):
     """A dataset's YAML and where its files are: what commands about data alone take."""
 
     dataset: Yaml = MISSING

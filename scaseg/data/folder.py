@@ -101,6 +101,18 @@ class FolderDataset:
             raise _sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels)
         return image, ids
 
+    def check_size(self, i: int) -> int:
+        """UserError where headers tell that image and mask differ in size; returns the image's EXIF orientation."""
+        pair = self.pairs[i]
+        (height, width), turn = size_and_turn(pair.image)
+        if pair.mask is not None:
+            mask, its = size_and_turn(pair.mask)
+            if self.mask_pixels == STORED and (its > 4) != (turn > 4):
+                mask = mask[::-1]  # as stored, then turned with the image
+            if mask != (height, width):
+                raise _sizes_differ(pair, mask, self.mask_pixels)
+        return turn
+
     @staticmethod
     def reduction(ratio: float) -> int:
         """1, 2, 4 or 8: an image that will be resized by `ratio` may be decoded at that fraction of its size."""

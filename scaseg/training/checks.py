@@ -1,6 +1,7 @@
 """What can be known to go wrong, or to count for nothing, before the first step of a run."""
 
 import logging
+import time
 from collections.abc import Iterator
 from itertools import chain
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 from scaseg.data.folder import FolderDataset
+from scaseg.data.image_folder import ImageFolder
 from scaseg.data.source import Source
 from scaseg.data.survey import survey
 from scaseg.errors import UserError
@@ -26,6 +28,7 @@ def check_data(run: Asked) -> None:
     for name, source in (("train", run.train), ("val", run.val)):
         if not isinstance(source, FolderDataset):
             continue
+        _check_sizes(source)
         found = survey(source, MOST_MASKS, seconds=MOST_SECONDS)
         all_seen = found.seen == found.masks or not found.absent
         if all_seen and len(found.present) < (2 if name == "train" else 1):
@@ -39,6 +42,21 @@ def check_data(run: Asked) -> None:
         if name == "train" and (all_seen or found.own):
             for sentence in found.sentences():
                 log.warning(sentence)
+
+
+def _check_sizes(source: FolderDataset) -> None:
+    """Of all pairs that headers tell of in a few seconds; says which pixels masks belong to where EXIF turns images."""
+    end, turned = time.monotonic() + MOST_SECONDS, 0
+    for i in range(len(source)):
+        turned += source.check_size(i) > 1
+        if time.monotonic() > end:
+            break
+    if turned and isinstance(source, ImageFolder):
+        log.info(
+            "%d images of the %s split are turned by EXIF: their masks are taken to lie on the %s pixels"
+            " (dataset.mask_pixels)",
+            *(turned, source.split, source.mask_pixels),
+        )
 
 
 def check_batch(config: Run, model: Segmentor) -> None:

@@ -107,6 +107,7 @@ def test_masks_lie_on_what_they_were_drawn_on(form, turn, tmp_path):
         shown, mask = source.read(sample)
         assert (mask == ids).all() and (source.truth(sample) == ids).all()
         assert (shown == read_image(source.pairs[0].image)).all()
+        assert source.check_size(sample) == turn
         reduced, _ = source.read(sample, lambda size: 0.25)
         assert reduced.shape[:2] == ((10, 14) if form == "JPEG" else (40, 56))
         assert (source.as_masks_lie(sample, ids) == (ids if source is mine else as_stored(ids, turn))).all()
@@ -124,13 +125,15 @@ def test_a_mask_of_the_other_pixels_is_named(tmp_path):
         "a.png is 40x56",
         "dataset.mask_pixels=stored",
     )
-    with says(*said):
-        mine.read(0)
+    for look in (mine.read, mine.check_size):
+        with says(*said):
+            look(0)
     assert "dataset.mask_pixels=stored" in verify(mine).faults[0]
     stored(tmp_path / "train/a.jpg", encoded(as_stored(picture, 6), "JPEG", 6))
     stored(tmp_path / "trainannot/a.png", encoded(ids, "PNG"))
-    with says("a.jpg is 56x40 upright", "a.png is 56x40", "turn it back"):
-        CamVid(tmp_path).read(0)
+    for look in (CamVid(tmp_path).read, CamVid(tmp_path).check_size):
+        with says("a.jpg is 56x40 upright", "a.png is 56x40", "turn it back"):
+            look(0)
     with says("mask_pixels=sideways"):
         ImageFolder(tmp_path, "all", classes=["a"], mask_pixels="sideways")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+from pathlib import Path
 from urllib.request import urlopen as real_urlopen
 
 import pytest
@@ -162,6 +163,15 @@ def test_damaged_file(tmp_path, suffix):
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(UserError, match="weights"):
         load_encoder_weights(mit(), "mit", str(path))
+
+
+def test_content_tells_the_kind_of_weights(tmp_path):
+    """A safetensors file called .pth was said to hold code."""
+    state = randomise(mit()).state_dict()
+    Path(save(tmp_path, state)).rename(tmp_path / "a.pth")
+    torch.save(state, tmp_path / "b.safetensors")
+    for name in ("a.pth", "b.safetensors"):
+        assert load_encoder_weights(mit(), "mit", str(tmp_path / name)).loaded == len(state), name
 
 
 @pytest.mark.parametrize("content", [{"weight": 3}, [1, 2], {"state_dict": {}}, {}])

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from scaseg.config import compose, run_config
 from scaseg.errors import UserError
@@ -103,6 +104,25 @@ def test_weights_of_absent_classes_alone_are_said_before_training(tmp_path: Path
     with pytest.raises(UserError, match=r"class_weights=\[0.0, 0.0, 0.0, 1.0\] leaves out every class .*: x, y, z"):
         run(config(tmp_path / "runs", *on_own(root), "training.loss.class_weights=[0,0,0,1]"))
     assert not (tmp_path / "runs").exists()
+
+
+def test_sizes_are_compared_before_training_and_turned_images_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = own(tmp_path / "a")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for name in "13":
+        with Image.open(root / f"images/{name}.png") as image:
+            image.save(root / f"images/{name}.png", exif=exif)
+    masks(root, lambda name, ids: ids[:20] if name == "5" else ids)
+    with pytest.raises(UserError, match=r"5\.png is 64x32, .*5\.png is 64x20"):
+        run(config(tmp_path / "runs", *on_own(root)))
+    assert not (tmp_path / "runs").exists()
+    masks(root, lambda name, ids: np.resize(ids, (32, 64)))
+    with caplog.at_level("INFO", "scaseg"):
+        run(config(tmp_path / "runs", *on_own(root)))
+    assert "2 images of the train split are turned by EXIF: their masks are taken to lie on the upright" in caplog.text
 
 
 def test_val_without_a_label_is_said_before_training(tmp_path: Path) -> None:

@@ -51,11 +51,12 @@ def _is_hub_name(source: str) -> bool:
 
 def _read(path: Path, where: str) -> Any:
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # of a path, torch goes by the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{where}: {path} holds more than tensors, and loading it could run somebody else's code. "
@@ -65,6 +66,13 @@ def _read(path: Path, where: str) -> Any:
     except Exception as error:  # torch and safetensors have no common class for a damaged file
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{where}: {path} cannot be read as weights ({reason}); get it again") from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its content, a length of 8 bytes and JSON, whatever it is called; by its name where that tells nothing."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" or (path.suffix == ".safetensors" and not start.startswith((b"PK", b"\x80")))
 
 
 def _digest(path: Path) -> str:
