@@ -15,13 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
-from scaseg.parts import Backbone, DatasetPart, Decoder
+from scaseg.parts import Backbone, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
 from scaseg.schema import Augment, EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
-from scaseg.typed import Checked, Yaml
+from scaseg.typed import Checked, Part, Yaml
 
 _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 Kind = TypeVar("Kind")
+Chosen = TypeVar("Chosen", bound=Part)
 
 
 @dataclass
@@ -32,6 +33,10 @@ class Choices:
     decoder: Yaml = MISSING
     dataset: Yaml = MISSING
     lpm: str = MISSING  # for the decoders that have one, which take it from here
+    loss: Yaml = MISSING  # by name, as the three below: those without a _target_ were not chosen
+    optimizer: Yaml = MISSING
+    schedule: Yaml = MISSING
+    logger: Yaml = field(default_factory=dict)
 
 
 @dataclass
@@ -47,6 +52,9 @@ class DataConfig(Checked):
     augment: Augment = field(default_factory=Augment)
     protocol: Protocol = field(default_factory=Protocol)
     training: Training = field(default_factory=Training)
+    loss: Yaml = field(default_factory=dict)  # of the recipe, as the three below, which commands about data pass over
+    optimizer: Yaml = field(default_factory=dict)
+    schedule: Yaml = field(default_factory=dict)
     hardware: Hardware = field(default_factory=Hardware)
     data_dir: str | None = None
 
@@ -103,7 +111,19 @@ def run_of(asked: TrainConfig) -> Run:
         backbone=Backbone(asked.backbone),
         decoder=Decoder(asked.decoder),
         dataset=DatasetPart(asked.dataset),
+        loss=_chosen(asked.loss, LossTerm),
+        optimizer=_chosen(asked.optimizer, Optimizer, one="optimizer"),
+        schedule=_chosen(asked.schedule, Schedule, one="schedule"),
+        logger=_chosen(asked.logger, Logger),
     )
+
+
+def _chosen(given: Yaml, kind: type[Chosen], one: str = "") -> dict[str, Chosen]:
+    """The choices of a group, by name: what experiments say of others is for when these are chosen."""
+    chosen = {name: kind(values) for name, values in given.items() if values and "_target_" in values}
+    if one and len(chosen) != 1:
+        raise UserError(f"{one}={','.join(chosen) or 'null'}: exactly one is to be chosen")
+    return chosen
 
 
 def image_size(protocol: Protocol, augment: Augment, asked: Sequence[int] | None = None) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def main(cfg: DashboardConfig) -> None:
 
 
 def _has_account() -> bool:
-    from scaseg.training.wandb_log import has_account
+    from scaseg.training.loggers.wandb import has_account
 
     return has_account()
 

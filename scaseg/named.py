@@ -14,11 +14,17 @@ from contextvars import ContextVar
 from typing import Any
 
 from scaseg.errors import UserError
+from scaseg.typed import Part, Plain
 
 OURS = "scaseg"
 MODELS = ("scaseg.models.encoders", "scaseg.models.decoders")
 DATASETS = ("scaseg.data",)
 TRANSFORMS = ("albumentations",)
+LOSSES = ("scaseg.losses",)
+OPTIMIZERS = ("torch.optim", "timm.optim")
+SCHEDULES = ("scaseg.schedules",)
+LOGGERS = ("scaseg.training.loggers",)
+ROOMS = (*MODELS, *DATASETS, *TRANSFORMS, *LOSSES, *OPTIMIZERS, *SCHEDULES, *LOGGERS)
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed", default=frozenset())
 
@@ -53,7 +59,7 @@ def targets(config: Any) -> Iterator[str]:
 def check_named(config: Any, where: str) -> None:
     """UserError, naming the file, where a configuration that it holds names a class that is not to be imported."""
     for target in targets(config):
-        if not _importable(target, (*MODELS, *DATASETS, *TRANSFORMS)):
+        if not _importable(target, ROOMS):
             raise _refused(where, target)
 
 
@@ -79,6 +85,35 @@ def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: s
     if ours and not any(_within(cls.__module__, room) for room in rooms):
         raise UserError(f"{where} is not defined there but in {cls.__module__}")
     return cls
+
+
+def built(
+    part: Part,
+    key: str,
+    rooms: Sequence[str],
+    base: type,
+    what: str,
+    *given: Any,
+    without: Sequence[str] = (),
+    prefer: Plain | None = None,
+    **extra: Any,
+) -> Any:
+    """The class of a choice, called with `given`, its arguments, and `extra`.
+
+    key: that of the choice. without: arguments that are not the class's. prefer: what it is told where it has such a
+    parameter and the choice is silent. Raises UserError as `named_class` does, and where it refuses a value.
+    """
+    cls = named_class(part.target, f"{key}._target_", rooms, base, what)
+    arguments = part.arguments(*without)
+    known = list(inspect.signature(cls).parameters)
+    if unknown := [name for name in arguments if name not in known]:
+        own = [name for name in known[len(given) :] if name not in extra]
+        raise UserError(f"{key}: {part.target} has no option {', '.join(unknown)}; it has {', '.join(own)}")
+    preferred = {name: value for name, value in (prefer or {}).items() if name in known}
+    try:
+        return cls(*given, **{**preferred, **arguments, **extra})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{key} ({part.target}): {error}") from error
 
 
 def _importable(target: str, rooms: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ from scaseg.evaluation.protocol import Protocol
 from scaseg.values import elements, parsed, quoted_list, spelled_value, takes_text
 
 TRAINS = frozenset(TrainConfig.__dataclass_fields__)
-OPEN = ("backbone", "decoder", "dataset")  # `+` adds what their classes take; these refuse the rest
+OPEN = ("backbone", "decoder", "dataset", "loss", "optimizer", "schedule", "logger")  # `+` adds what classes take
 _SHAPE = re.compile(r"\s*(~|\+{0,2})([^=]*?)\s*(?:=(.*))?", re.DOTALL)
 
 
@@ -63,6 +63,7 @@ class Known:
         OmegaConf.set_struct(self.protocol, True)
         self._choices: dict[str, list[str]] = {}
         self.groups: list[str] = []
+        self.lists: list[str] = []  # groups of which several may be chosen
         self.keys: list[str] = []
         chosen = {one: self._choice(one) for one in given if self.is_group(one)}
         try:
@@ -73,7 +74,8 @@ class Known:
             raise self._not_composed(error, chosen) from error
         self._learn(self.config)
         for one, (text, _) in chosen.items():
-            if not text and self.config.hydra.runtime.choices.get(one.key) is not None:
+            made = one.key in self.lists or self.config.hydra.runtime.choices.get(one.key) is not None
+            if not text and made:
                 raise UserError(wrong_choice(one.key, "null", self.choices(one.key)))
 
     def choices(self, group: str) -> list[str]:
@@ -110,13 +112,24 @@ class Known:
         section, _, last = key.rpartition(".")
         if not names and key.startswith("hydra."):
             return UserError(f"{key}: no such key of Hydra's; +{key}{shown} adds it")
+        if unchosen := self._unchosen(section):
+            return UserError(f"{key}: {unchosen}")
         near = [name for name in names if name.startswith(f"{section}.") or name.endswith(f".{last}")]
-        if not near and section in OPEN and has(self.config, section):
+        if not near and section.partition(".")[0] in OPEN and has(self.config, section):
             return UserError(f"{key}: no such key; where its class takes it, +{key}{shown} adds it")
         start, own = key.partition(".")[0], {name.partition(".")[0] for name in [*self.groups, *self.keys]}
         if not names and {"ckpt", "checkpoint"} & own and start in TRAINS - own:
             return UserError(f"{key}: no key of scaseg.{self.command}, which takes it from the checkpoint")
         return UserError(unknown_key(key, names, self.command, shown))
+
+    def _unchosen(self, section: str) -> str:
+        """Of a section that is a choice of a group, but not one of those made, how to choose it; else nothing."""
+        group, dot, choice = section.partition(".")
+        if not dot or group not in self.groups or choice not in self.choices(group):
+            return ""
+        made = [str(name) for name, part in (self.config.get(group) or {}).items() if isinstance(part, DictConfig)]
+        mend = f"[{','.join([*made, choice])}]" if group in self.lists else choice
+        return f"{group}={choice} is not chosen; {group}={mend} does"
 
     def takes_text(self, key: str) -> bool:
         """Whether a key takes any text."""
@@ -153,7 +166,7 @@ class Known:
         config, added = self._holding(one.key), ""
         if not has(config, one.key):
             siblings = [key.removeprefix(f"{section}.") for key in self.keys if key.startswith(f"{section}.")]
-            opened = one.sign and section in OPEN and has(self.config, section)
+            opened = one.sign and section.partition(".")[0] in OPEN and has(self.config, section)
             if not opened or difflib.get_close_matches(name, siblings, 1, 0.8):
                 raise self.unknown(one.key, one.value)
             OmegaConf.update(config, one.key, None, force_add=True)
@@ -191,6 +204,9 @@ class Known:
 
     def _learn(self, config: DictConfig) -> None:
         self.groups = [str(group) for group in config.hydra.runtime.choices if not str(group).startswith("hydra/env")]
+        # Hydra does not list those of which several are chosen
+        self.lists = [str(key) for key in config if str(key) not in ("hydra", *self.groups) and self.choices(str(key))]
+        self.groups += self.lists
         self.keys = keys_of(config)
         if "protocol" in self.keys:  # an empty one holds changes to a checkpoint's own, of evaluate and predict
             self.keys += keys_of(self.protocol)

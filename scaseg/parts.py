@@ -1,10 +1,14 @@
 """The choices of classes that make a model and its data, with what is known here of their arguments."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
-from scaseg.typed import Part, check_choice, check_range
+from scaseg.errors import UserError
+from scaseg.typed import Part, check_choice, check_number, check_range
+
+MOST_WEIGHT = 1e30  # of a class: float32 sums of more are infinite
 
 
 class Backbone(Part):
@@ -24,7 +28,7 @@ class Backbone(Part):
 
 
 class Decoder(Part):
-    """The decoder. weights: of the whole model, encoder and decoder."""
+    """The decoder."""
 
     CHOICES: ClassVar[Mapping[str, Sequence[str]]] = {
         "attn": ("sa", "ca", "sca"),
@@ -42,10 +46,6 @@ class Decoder(Part):
             if (value := self.option(key)) is not None:
                 check_choice(f"decoder.{key}", value, allowed)
 
-    @property
-    def weights(self) -> str | None:
-        return self.text("weights")
-
 
 class DatasetPart(Part):
     """The dataset. train_split, val_split: names of its splits."""
@@ -59,10 +59,73 @@ class DatasetPart(Part):
         return str(self.values["val_split"])
 
 
+class LossTerm(Part):
+    """A term of the loss. weight: among the terms; class_weights: one a class, where it has such."""
+
+    def check(self) -> None:
+        for key, limits in {"weight": (0, inf), "ohem_threshold": (0, 1), "ohem_min_kept": (1, inf)}.items():
+            if (value := self.option(key)) is not None:
+                check_number(f"loss.{self.name}.{key}", value, limits)
+        if (average := self.option("average")) is not None:
+            check_choice(f"loss.{self.name}.average", average, ("labelled", "all"))
+        weights = self.option("class_weights")
+        if weights is None:
+            return
+        if not isinstance(weights, Sequence) or isinstance(weights, str):
+            raise UserError(f"loss.{self.name}.class_weights={weights}: a list of numbers, one a class")
+        right = all(isinstance(one, int | float) and 0 <= one < MOST_WEIGHT for one in weights)
+        if not right or not any(weights):
+            raise UserError(
+                f"loss.{self.name}.class_weights={list(weights)}: one number a class, at least 0, below {MOST_WEIGHT:g}"
+                " and not all 0; 0 leaves a class out"
+            )
+
+    @property
+    def weight(self) -> float:
+        return float(self.values.get("weight", 1.0))
+
+    @property
+    def class_weights(self) -> list[float] | None:
+        weights = self.option("class_weights")
+        return None if weights is None else [float(one) for one in weights]
+
+
+class Optimizer(Part):
+    """The optimizer; rates and weight decay are those of `training`."""
+
+    def check(self) -> None:
+        betas = self.option("betas")
+        if betas is None:
+            return
+        numbers = isinstance(betas, Sequence) and all(isinstance(beta, int | float) for beta in betas)
+        if not numbers or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise UserError(f"optimizer.{self.name}.betas={betas}: two numbers, each from 0 to below 1")
+
+
+class Schedule(Part):
+    """Of the learning rates, after the warm-up."""
+
+    def check(self) -> None:
+        if (power := self.option("power")) is not None:
+            check_number(f"schedule.{self.name}.power", power, (0, inf))
+
+
+class Logger(Part):
+    """Where metrics go besides metrics.csv."""
+
+    def check(self) -> None:
+        if (mode := self.option("mode")) is not None and self.target.startswith("scaseg."):
+            check_choice(f"logger.{self.name}.mode", mode, ("auto", "online", "offline"))
+
+
 @dataclass(kw_only=True)
 class Parts:
-    """The choices that make a model and its data."""
+    """The choices of classes of a run. Those of which there may be several, or that are told apart, by name."""
 
     backbone: Backbone
     decoder: Decoder
     dataset: DatasetPart
+    loss: dict[str, LossTerm]  # its terms, in order
+    optimizer: dict[str, Optimizer]  # one
+    schedule: dict[str, Schedule]  # one
+    logger: dict[str, Logger] = field(default_factory=dict)

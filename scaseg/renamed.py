@@ -6,8 +6,23 @@ from collections.abc import Sequence
 from scaseg.values import quoted
 
 _HARDWARE = {"device": "hardware.accelerator", "threads": "hardware.threads"}
+_CROSS_ENTROPY = {
+    f"training.loss.{key}": f"loss.cross_entropy.{key}"
+    for key in ("class_weights", "average", "ohem", "ohem_threshold", "ohem_min_kept")
+}
+_GROUPS = {
+    **_CROSS_ENTROPY,
+    "training.loss.dice": "loss.dice.weight",
+    "decoder.weights": "weights",
+    "decoder.weights_sha256": "weights_sha256",
+    "training.betas": "optimizer.adamw.betas",
+    "training.poly_power": "schedule.poly.power",
+    **{f"logger.{key}": f"logger.wandb.{key}" for key in ("project", "entity", "mode", "group", "tags")},
+}
 RENAMED = {
-    **dict.fromkeys(("predict", "demo", "export", "benchmark"), _HARDWARE),
+    "train": _GROUPS,
+    **dict.fromkeys(("predict", "demo", "export"), _HARDWARE),
+    "benchmark": {**_HARDWARE, **_GROUPS},
     "evaluate": {"export": "submission"},
     "validate": {"export": "submission"},
 }
@@ -27,6 +42,8 @@ def renamed(command: str, argv: Sequence[str]) -> list[str]:
             models.append((key, value.strip("'\"")))
         else:
             found.append(text)
+    if "training.loss.dice= is loss.dice.weight=" in said and not any(text.startswith("loss=") for text in found):
+        found.append("loss=[cross_entropy,dice]")
     if models:
         found.append(f"ckpt=[{','.join(quoted(value) for _, value in sorted(models))}]")
         said.append("a= b= ... are ckpt=[...,...]")

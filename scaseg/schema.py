@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -14,15 +13,12 @@ from scaseg.typed import (
     REQUIRED,
     Checked,
     Json,
-    Plain,
     Yaml,
-    from_plain,
     number,
     one_of,
     to_plain,
 )
 
-MOST_WEIGHT = 1e30  # of a class: float32 sums of more are infinite
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
 
@@ -32,13 +28,6 @@ class Decay(Enum):
 
     published = "published"
     no_norm_or_bias = "no_norm_or_bias"
-
-
-class Average(Enum):
-    """Pixels that cross-entropy is the mean of: the labelled ones, or as in mmsegmentation all, ignored ones as 0."""
-
-    labelled = "labelled"
-    all = "all"
 
 
 class Which(Enum):
@@ -71,42 +60,22 @@ class Augment(Checked):
 
 
 @dataclass
-class Loss(Checked):
-    """Terms of the loss: see scaseg.losses."""
-
-    section = "training.loss"
-    ohem: bool = False  # cross-entropy over the hard pixels alone
-    ohem_threshold: float = number(0.7, 0, 1)
-    ohem_min_kept: int = number(100_000, 1)  # pixels an image
-    dice: float = number(0.0, 0)  # weight of a Dice term
-    class_weights: list[float] | None = None  # one a class, at least 0
-    average: Average = Average.labelled
-
-    def check(self) -> None:
-        weights = self.class_weights
-        if weights is not None and (not all(0 <= weight < MOST_WEIGHT for weight in weights) or not any(weights)):
-            raise UserError(
-                f"training.loss.class_weights={weights}: one number a class, at least 0, below {MOST_WEIGHT:g} and not"
-                " all 0; 0 leaves a class out"
-            )
-
-
-@dataclass
 class Training(Checked):
-    """The recipe; steps are optimiser steps, batch_size is the total over all devices and accumulation."""
+    """The recipe; steps are optimiser steps, batch_size is the total over all devices and accumulation.
+
+    Loss, optimizer and schedule are choices of classes beside it: see scaseg.parts.
+    """
 
     section = "training"
-    max_steps: int = number(160_000, 0)  # 0: published weights (decoder.weights) become a run, untrained
+    max_steps: int = number(160_000, 0)  # 0: published `weights` become a run, untrained
     batch_size: int = number(16, 1)
     batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
     lr: float = number(6e-5, 0)
     decoder_lr_mult: float = number(10.0, 0)
     weight_decay: float = number(0.01, 0)
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     decay: Decay = Decay.published
     warmup_steps: int = number(1500, 0)
     warmup_ratio: float = number(1e-6, 0, 1)
-    poly_power: float = number(1.0, 0)
     grad_clip: float | None = number(None, 1e-12)
     ema_decay: float | None = None  # of an average of the weights; null: none
     ema_warmup: bool = True  # it begins with less decay: see scaseg.training.average
@@ -118,7 +87,6 @@ class Training(Checked):
     compile: bool = False
     deterministic: bool = False
     sync_batchnorm: bool = True
-    loss: Loss = field(default_factory=Loss)
     val_every: int = number(4000, 1)
     checkpoint_every: int = number(1000, 1)
     log_every: int = number(50, 1)
@@ -126,8 +94,6 @@ class Training(Checked):
     def check(self) -> None:
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise UserError(f"training.ema_decay={self.ema_decay}: from 0 to below 1, or null for none")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UserError(f"training.betas={self.betas}: two numbers, each from 0 to below 1")
 
     @property
     def validated_every(self) -> int:
@@ -187,19 +153,6 @@ class Device(Checked):
 
 
 @dataclass
-class Logger(Checked):
-    """Where metrics go besides metrics.csv: `csv` is nowhere else, `wandb` Weights & Biases."""
-
-    section = "logger"
-    name: str = one_of("csv", "csv", "wandb")
-    project: str = "scaseg"
-    entity: str | None = None
-    mode: str = one_of("auto", "auto", "online", "offline")  # auto: online with an account, else offline; no prompt
-    group: str | None = None
-    tags: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Settings(Checked):
     """All of a run that is not the choice of a class."""
 
@@ -207,8 +160,9 @@ class Settings(Checked):
     protocol: Protocol = field(default_factory=Protocol)
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
-    logger: Logger = field(default_factory=Logger)
     seed: int = number(0, 0, 2**32 - 1)
+    weights: str | None = None  # to start from, of encoder and decoder: a file, an address, a hub name or a run
+    weights_sha256: str | None = None  # of the file, which an address must have
     data_dir: str | None = None
     output_dir: str = "runs"
     ckpt_path: str | None = "auto"
@@ -230,6 +184,8 @@ class Run(Settings, Parts):
             part, _, option = key.partition(".")
             if option:
                 plain[part] = {**plain[part], option: digest}
+            elif key == "weights":
+                plain[key] = digest
         return plain
 
     @property
@@ -238,19 +194,6 @@ class Run(Settings, Parts):
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         names = [self.dataset.name, self.backbone.name, self.decoder.name, self.decoder.text("attn")]
         return "-".join([*(name.replace("/", "_") for name in names if name), f"s{self.seed}", digest])
-
-
-def read_config(plain: Plain) -> Run:
-    """A run's configuration as some version wrote it; what earlier ones did not know is as it was for them.
-
-    Raises UserError where it is none.
-    """
-    if lacking := [part for part in ("backbone", "decoder", "dataset") if not isinstance(plain.get(part), Mapping)]:
-        raise UserError(f"no configuration of a run: it has no {', '.join(lacking)}")
-    training = plain.get("training", {})
-    if training.get("ema_decay") is not None and "ema_warmup" not in training:
-        plain = {**plain, "training": {**training, "ema_warmup": False}}
-    return from_plain(Run, plain)
 
 
 @dataclass
@@ -271,9 +214,9 @@ class EvaluateConfig(Checked):
 def check_trainable(run: Run) -> None:
     """Raise UserError for values that are right one by one and can't train together."""
     steps, val_every = run.training.max_steps, run.training.val_every
-    if steps == 0 and not run.decoder.weights:
+    if steps == 0 and not run.weights:
         raise UserError(
-            "training.max_steps=0 evaluates a published model as it is: give decoder.weights=FILE, or steps to train"
+            "training.max_steps=0 evaluates a published model as it is: give weights=FILE, or steps to train"
         )
     if steps == 0 and run.ckpt_path not in ("auto", None):
         raise UserError(f"ckpt_path={run.ckpt_path} is to train on from, and training.max_steps=0: scaseg.evaluate")

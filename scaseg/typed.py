@@ -59,6 +59,13 @@ def check_range(key: str, value: object, limits: tuple[float, float]) -> None:
         raise UserError(f"{key}={value} {wanted}")
 
 
+def check_number(key: str, value: object, limits: tuple[float, float]) -> None:
+    """Raise UserError for what is no number, or one out of its range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{key}={value}: a number")
+    check_range(key, value, limits)
+
+
 def check_choice(key: str, value: object, choices: Sequence[str]) -> None:
     """Raise UserError for a text that is none of its key's."""
     if value not in choices:
@@ -138,6 +145,8 @@ def _value(hint: Any, value: Any) -> Any:
         return hint[value]
     if isinstance(hint, type) and isinstance(value, Mapping) and is_dataclass(hint):
         return hint(value) if issubclass(hint, Part) else from_plain(hint, value)
+    if get_origin(hint) is dict and isinstance(value, Mapping) and is_dataclass(get_args(hint)[1]):
+        return {key: _value(get_args(hint)[1], one) for key, one in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 

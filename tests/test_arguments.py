@@ -250,7 +250,7 @@ def test_lists_of_texts_are_read_as_typed() -> None:
         ("experiment=null debug=null", ""),
         ("+backbone.eps=1e-5", "+backbone.eps=1e-5"),
         ("backbone=timm backbone.name=pvt_v2_b1", "backbone=timm backbone.name=pvt_v2_b1"),
-        ("training.betas.0=0.8", "training.betas.0=0.8"),
+        ("optimizer.adamw.betas.0=0.8", "optimizer.adamw.betas.0=0.8"),
         ("training={lr:1}", "training={lr:1}"),
         ("-m experiment=table5,table6 seed=range(0,3)", "-m experiment=table5,table6 seed=range(0,3)"),
         ("-m lpm=glob(*)", "-m lpm=glob(*)"),

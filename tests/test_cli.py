@@ -64,8 +64,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         (["hardware.accelerator=abacus"], "error: hardware.accelerator=abacus: choose one of auto, cpu, gpu"),
         (["hardware.accelerator=tpu"], "error: hardware.accelerator=tpu, hardware.devices=1 or"),
         (
-            ["training.loss.class_weights=[1,2]"],
-            "error: training.loss.class_weights has 2 weights, dataset=shapes has 8",
+            ["loss.cross_entropy.class_weights=[1,2]"],
+            "error: loss.cross_entropy.class_weights has 2 weights, dataset=shapes has 8",
         ),
         (["dataset=camvid", "data_dir=nowhere"], "nowhere. Set data_dir to the folder with the data, or get it: git"),
         (["dataset=voc"], "/data/VOCdevkit/VOC2012"),

@@ -17,6 +17,7 @@ from scaseg.complexity.latency import interleaved
 from scaseg.data.build import num_classes
 from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
+from scaseg.losses.cross_entropy import CrossEntropy
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
 from scaseg.schema import Run
@@ -32,7 +33,7 @@ def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     ours, theirs = build_segmentor(run.backbone, run.decoder, classes).train(), _segformer_b0(classes).train()
     images = torch.rand(BATCH, 3, *SIZE)
     target = torch.randint(0, classes, (BATCH, *SIZE))
-    loss = SegmentationLoss()
+    loss = SegmentationLoss({"cross_entropy": CrossEntropy()})
     our_step = _step(ours, lambda: loss(ours(images * 255), target))
     their_step = _step(theirs, lambda: theirs(pixel_values=images, labels=target).loss)
     pair = interleaved(our_step, their_step, torch.device("cpu"), 2, cfg.rounds)

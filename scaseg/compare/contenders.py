@@ -102,7 +102,9 @@ def _paths(given: str, which: Which) -> list[Path]:
 
 
 def _identity(run: Run) -> str:
-    return repr([run.backbone, run.decoder, run.dataset, run.augment, run.protocol, run.training])
+    """All but the seed, and the weights that each may have started from."""
+    recipe = [run.training, run.loss, run.optimizer, run.schedule]
+    return repr([run.backbone, run.decoder, run.dataset, run.augment, run.protocol, *recipe])
 
 
 def _described(run: Run) -> str:

@@ -1,13 +1,12 @@
 """From a configuration to modules: `_target_` names the class, the other keys are its arguments."""
 
-import inspect
 from typing import Any
 
 from torch import nn
 
 from scaseg.errors import UserError
 from scaseg.models.segmentor import MEAN, STD, Segmentor
-from scaseg.named import MODELS, named_class
+from scaseg.named import MODELS, built
 from scaseg.parts import Backbone, Decoder
 from scaseg.typed import Part
 
@@ -20,17 +19,8 @@ def build_module(part: Part, where: str, **extra: Any) -> nn.Module:
     where: the group, for messages. Raises UserError where the class is not allowed (see scaseg.named), is missing or
     refuses a value.
     """
-    target = part.target
-    cls = named_class(target, f"{where}._target_", MODELS, nn.Module, "an nn.Module")
-    arguments = part.arguments(*OURS)
-    known = inspect.signature(cls).parameters
-    if unknown := [key for key in arguments if key not in known]:
-        raise UserError(f"{where}: {target} has no option {', '.join(unknown)}; it has {', '.join(known)}")
-    try:
-        built: nn.Module = cls(**arguments, **extra)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{where} ({target}): {error}") from error
-    return built
+    module: nn.Module = built(part, where, MODELS, nn.Module, "an nn.Module", without=OURS, **extra)
+    return module
 
 
 def build_segmentor(backbone: Backbone, decoder: Decoder, num_classes: int) -> Segmentor:

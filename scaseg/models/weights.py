@@ -28,10 +28,9 @@ def load_model_weights(
     Changes the model only if every key of both halves is accounted for. Raises UserError where it is not, and where
     the model has other classes.
     """
-    where = f"decoder.weights={source}"
+    where = f"weights={source}"
     published = {
-        key.removeprefix("module."): tensor
-        for key, tensor in read_state_dict(source, "decoder.weights", sha256).items()
+        key.removeprefix("module."): tensor for key, tensor in read_state_dict(source, "weights", sha256).items()
     }
     for prefix in OWN:
         if any(key.startswith(f"{prefix}encoder.") for key in published) and f"{prefix}{CLASSIFIER}bias" in published:

@@ -26,12 +26,14 @@ class Sweep:
 
 def describe(runs: Sequence[Run], entity: str | None, project: str | None, group: str | None) -> Sweep:
     """From what the runs say of themselves; UserError, naming all that is open, where they do not agree or say."""
-    loggers = [to_plain(run.config.logger) for run in runs]
+    loggers = [to_plain(run.config.logger.get("wandb", {})) for run in runs]
     given = {"entity": entity, "project": project, "group": group}
     said = {key: sorted({str(logger.get(key) or "") for logger in loggers}) for key in given}
     open_keys = [key for key, value in given.items() if not value and (len(said[key]) != 1 or not said[key][0])]
     if open_keys:
-        found = ", ".join(f"logger.{key} ({', '.join(value or 'none' for value in said[key])})" for key in open_keys)
+        found = ", ".join(
+            f"logger.wandb.{key} ({', '.join(value or 'none' for value in said[key])})" for key in open_keys
+        )
         raise UserError(f"the runs have no common {found}: give {' '.join(f'{key}=...' for key in open_keys)}")
     chosen = {key: value or said[key][0] for key, value in given.items()}
     return Sweep(**chosen, keys=tuple(columns_of(runs)), classes=runs[0].classes)

@@ -57,9 +57,9 @@ def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:
 
 def _with_files(run: Run) -> Run:
     """A run's folder, given as weights or as a start, stands for the checkpoint in it."""
-    weights, start = run.decoder.weights, run.ckpt_path
+    weights, start = run.weights, run.ckpt_path
     if weights and Path(weights).expanduser().is_dir():
-        run = replace(run, decoder=run.decoder.changed(weights=str(weights_of(weights, "decoder.weights"))))
+        run = replace(run, weights=str(weights_of(weights, "weights")))
     if start not in ("auto", "last", None):
         run = replace(run, ckpt_path=str(checkpoint_of(start, "ckpt_path")))
     return run
@@ -71,7 +71,7 @@ def _identified(run: Run, data: Mapping[str, str]) -> Run:
     What an address or the hub holds is known by its name. A checkpoint to go on from is part of what a run is, unless
     it is the run's own.
     """
-    files = {"backbone.weights": run.backbone.weights, "decoder.weights": run.decoder.weights}
+    files = {"backbone.weights": run.backbone.weights, "weights": run.weights}
     weights = {key: fingerprint.of_file(path) for key, path in files.items() if path and Path(path).is_file()}
     run = replace(run, fingerprints={**data, **weights})
     start = Path(run.ckpt_path or "auto")

@@ -11,7 +11,8 @@ from torch import Tensor
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.named import check_named
-from scaseg.schema import Run, read_config
+from scaseg.runs.earlier import read_config
+from scaseg.schema import Run
 from scaseg.typed import Part, to_plain
 
 VERSION = 2  # 1 had no number, and `lpm` among the keys of a run

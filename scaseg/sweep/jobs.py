@@ -120,7 +120,12 @@ def _name(config: DictConfig, folders: Sequence[Path]) -> str:
 
 
 def _for_logger(config: DictConfig, name: str, varied: Sequence[str]) -> list[str]:
-    """W&B's group and tags of a job, where the user has given none; no part of a run's identity."""
+    """Group and tags of a job for loggers that have them, where none are given; no part of a run's identity."""
     tags = ",".join(f"'{text[:64]}'" for text in varied if "'" not in text)
-    given = config.logger
-    return ([] if given.group else [f"logger.group='{name}'"]) + ([] if given.tags else [f"logger.tags=[{tags}]"])
+    told = {"group": f"'{name}'", "tags": f"[{tags}]"}
+    return [
+        f"logger.{logger}.{key}={value}"
+        for logger, options in config.logger.items()
+        for key, value in told.items()
+        if options and key in options and not options[key]
+    ]

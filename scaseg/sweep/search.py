@@ -53,8 +53,9 @@ def _search(
     overrides = {override.get_key_element(): override for override in given}  # the later one wins
     space = {key: _distribution(one) for key, one in overrides.items() if one.is_sweep_override()}
     fixed = [str(one.input_line) for one in overrides.values() if not one.is_sweep_override()]
-    if config.logger.group is None:
-        fixed.append(f"logger.group={options['study']}")
+    for logger, values in config.logger.items():
+        if values and "group" in values and values.group is None:
+            fixed.append(f"logger.{logger}.group={options['study']}")
     if not space:
         raise UserError("nothing to search: give some key=interval(low,high) or key=choice(a,b)")
     folder = Path(config.hydra.sweep.dir) / f"{options['study']}.optuna"

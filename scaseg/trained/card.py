@@ -1,6 +1,6 @@
 """The model card: front matter as the hub reads it, then data, protocol, figures and use, from result.json alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -11,7 +11,7 @@ from scaseg.runs.result import Result
 from scaseg.schema import Run
 from scaseg.trained.model import TrainedModel
 from scaseg.trained.stored import About
-from scaseg.typed import Json, from_plain
+from scaseg.typed import Json, Part, from_plain
 
 UNKNOWN = "not recorded"
 
@@ -113,8 +113,9 @@ def _training(config: Run, about: About) -> list[str]:
         f"- data: {dataset.name}, split {dataset.train_split}, seed {config.seed}",
         f"- step {about.get('step', UNKNOWN)} of {recipe.max_steps}, {recipe.batch_size} crops of"
         f" {' x '.join(map(str, config.augment.crop_size))} (height x width) each",
-        f"- AdamW, learning rate {recipe.lr} (decoder x {recipe.decoder_lr_mult}), weight decay"
-        f" {recipe.weight_decay}, warm-up {recipe.warmup_steps} steps, polynomial {recipe.poly_power}",
+        f"- optimizer {_said(config.optimizer)}, learning rate {recipe.lr} (decoder x {recipe.decoder_lr_mult}),"
+        f" weight decay {recipe.weight_decay}, warm-up {recipe.warmup_steps} steps, schedule {_said(config.schedule)}",
+        f"- loss: {_said(config.loss)}",
         f"- start: {_start(config)}",
         f"- normalisation: {seen}",
         f"- code: {commit or UNKNOWN}; "
@@ -122,10 +123,19 @@ def _training(config: Run, about: About) -> list[str]:
     ]
 
 
+def _said(parts: Mapping[str, Part]) -> str:
+    """The choices of a group with what their classes are told."""
+    shown = []
+    for name, part in parts.items():
+        values = ", ".join(f"{key} {value}" for key, value in part.arguments().items() if value is not None)
+        shown.append(f"{name} ({values})" if values else name)
+    return " + ".join(shown)
+
+
 def _start(config: Run) -> str:
     backbone = config.backbone
-    if config.decoder.weights:
-        return f"the whole model's weights from `{weights_name(config.decoder.weights)}`"
+    if config.weights:
+        return f"the whole model's weights from `{weights_name(config.weights)}`"
     if backbone.weights:
         return f"ImageNet weights of the encoder from `{weights_name(backbone.weights)}`"
     return "timm's ImageNet weights of the encoder" if backbone.pretrained else "random weights"

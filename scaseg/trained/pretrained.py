@@ -48,7 +48,7 @@ def push(folder: Path, repository: str, private: bool = True) -> str:
 def description(model: TrainedModel) -> Json:
     """config.json: all that `scaseg.load` needs beside the weights."""
     plain = {key: to_plain(getattr(model.config, key)) for key in OF_THE_MODEL}
-    for part in (plain["backbone"], plain["decoder"]):
+    for part in (plain["backbone"], plain):
         if part.get("weights"):  # a path of the machine of training means nothing elsewhere
             part["weights"] = weights_name(str(part["weights"]))
     mean, std = normalisation(model.config.backbone)

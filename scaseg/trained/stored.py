@@ -11,13 +11,17 @@ from torch import Tensor
 from scaseg.errors import UserError
 from scaseg.named import check_named
 from scaseg.runs.checkpoint import read_checkpoint
+from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import SAVED_CONFIG, SAVED_WEIGHTS, model_of
 from scaseg.runs.result import Result, results_of
-from scaseg.schema import Run, read_config
+from scaseg.schema import Run
 
 CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
 FORMAT = 1  # of config.json
-OF_THE_MODEL = ("backbone", "decoder", "dataset", "protocol", "augment", "training", "seed")  # of a configuration
+OF_THE_MODEL = (  # of a configuration
+    *("backbone", "decoder", "dataset", "protocol", "augment", "training", "loss", "optimizer", "schedule"),
+    *("weights", "seed"),
+)
 
 
 class About(TypedDict, total=False):

@@ -33,10 +33,12 @@ def check_data(run: Asked) -> None:
         all_seen = found.seen == found.masks or not found.absent
         if all_seen and len(found.present) < (2 if name == "train" else 1):
             raise UserError("\n".join(found.sentences()))
-        weights = run.config.training.loss.class_weights
-        if name == "train" and weights is not None and all_seen and not any(weights[i] for i in found.present):
+        for term, part in run.config.loss.items() if name == "train" and all_seen else ():
+            weights = part.class_weights
+            if weights is None or any(weights[i] for i in found.present):
+                continue
             raise UserError(
-                f"training.loss.class_weights={weights} leaves out every class that the train split's masks hold:"
+                f"loss.{term}.class_weights={weights} leaves out every class that the train split's masks hold:"
                 f" {', '.join(source.labels.names[i] for i in found.present)}"
             )
         if name == "train" and (all_seen or found.own):
@@ -100,7 +102,7 @@ def say_ignored(config: Run, source: Source) -> None:
 
 def _ignored(config: Run, source: Source) -> Iterator[str]:
     recipe, hardware, protocol = config.training, config.hardware, config.protocol
-    backbone, decoder = config.backbone, config.decoder
+    backbone = config.backbone
     world = hardware.world_size
     if world > 1 and recipe.sync_batchnorm and not synchronises(config):
         yield (
@@ -114,8 +116,8 @@ def _ignored(config: Run, source: Source) -> Iterator[str]:
         yield f"data_dir={config.data_dir} is not read: dataset={config.dataset.name} has no files"
     if protocol.mode is Mode.whole and (protocol.window or protocol.stride):
         yield "protocol.window and protocol.stride do nothing with protocol.mode=whole: protocol.mode=slide uses them"
-    if decoder.weights and (backbone.weights or backbone.pretrained):
+    if config.weights and (backbone.weights or backbone.pretrained):
         given = "backbone.weights" if backbone.weights else "backbone.pretrained"
-        yield f"{given} does nothing beside decoder.weights, which holds the encoder too"
+        yield f"{given} does nothing beside weights, which holds the encoder too"
     elif backbone.weights and backbone.pretrained:
         yield "backbone.pretrained does nothing beside backbone.weights"

@@ -1,6 +1,5 @@
-"""Which parameter is trained how: groups by name and kind, and the learning rate over the steps."""
+"""Which parameter is trained how: groups by name and kind."""
 
-from collections.abc import Callable
 from typing import TypedDict
 
 from torch import nn
@@ -24,7 +23,7 @@ class Group(TypedDict):
 def parameter_groups(
     encoder: nn.Module, decoder: nn.Module, lr: float, decoder_lr_mult: float, weight_decay: float, decay: Decay
 ) -> list[Group]:
-    """AdamW groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
+    """The optimiser's groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
     decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
     codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
@@ -55,15 +54,3 @@ def parameter_groups(
                 group["names"].append(".".join(filter(None, (part, owner_name, name))))
                 group["params"].append(parameter)
     return list(groups.values())
-
-
-def warmup_poly(max_steps: int, warmup_steps: int, warmup_ratio: float, power: float) -> Callable[[int], float]:
-    """The factor on the learning rate at each step: linear from `warmup_ratio` to 1, then (1 - progress)^power."""
-
-    def factor(step: int) -> float:
-        if step < warmup_steps:
-            return warmup_ratio + (1 - warmup_ratio) * step / warmup_steps
-        remaining = max(0.0, (max_steps - step) / max(1, max_steps - warmup_steps))
-        return float(remaining**power)
-
-    return factor

@@ -10,12 +10,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
 
+Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and prediction (H, W)
+
 
 class Pictures(Callback):
     """Writes a sheet of some evaluation images: image, truth, prediction.
 
-    chosen: names of the images to show. `path` is the sheet that was written last; `samples` what it shows, as
-    (name, image, truth, prediction), for loggers that show masks themselves.
+    chosen: names of the images to show. `path` is the sheet that was written last; `samples` what it shows, for
+    loggers that show masks themselves.
     """
 
     def __init__(self, folder: Path, labels: LabelTable, chosen: list[str]) -> None:
@@ -23,7 +25,7 @@ class Pictures(Callback):
         self.labels = labels
         self.chosen = chosen
         self.path: Path | None = None
-        self.samples: list[tuple[str, Any, Any, Any]] = []
+        self.samples: list[Sample] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.samples = []

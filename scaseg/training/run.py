@@ -64,6 +64,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     check_data(run)
     seed_everything(config.seed, verbose=False)
     task = SegmentationTask(config, run.val.labels)
+    task.configure_optimizers()  # what it refuses is said before there is a folder
     data = SegmentationData(config, run.train, run.val)
     start = find_start(folder, config, task) if recipe.max_steps else Start()
     if not recipe.max_steps:

@@ -12,9 +12,10 @@ from scaseg.errors import UserError
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
 from scaseg.runs.checkpoint import Checkpoint, check_architecture, read_checkpoint
+from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import CHECKPOINTS, CONFIG, checkpoint_of
 from scaseg.runs.result import has_result
-from scaseg.schema import NOT_IDENTITY, Run, read_config
+from scaseg.schema import NOT_IDENTITY, Run
 from scaseg.training.task import SegmentationTask
 from scaseg.typed import dotted, to_plain
 
@@ -35,7 +36,7 @@ class Start:
 
 
 def find_start(folder: Path, config: Run, task: SegmentationTask) -> Start:
-    """Where the run of this folder goes on; loads `backbone.weights` or `decoder.weights` where it is a new start.
+    """Where the run of this folder goes on; loads `backbone.weights` or `weights` where it is a new start.
 
     Raises UserError where the checkpoint does not fit the task, its data or its recipe.
     """
@@ -94,16 +95,16 @@ def checkpoint_to_resume(folder: Path, ckpt_path: str | None, output_dir: str) -
 def load_weights(config: Run, task: SegmentationTask) -> None:
     """The encoder's or the whole model's weights that the configuration names; none: they stay as they were drawn."""
     backbone, decoder = config.backbone, config.decoder
-    if decoder.weights:
+    if config.weights:
         report = load_model_weights(
             task.model,
             backbone.name,
             decoder.name,
-            decoder.weights,
-            decoder.text("weights_sha256"),
+            config.weights,
+            config.weights_sha256,
             trains=config.training.max_steps > 0,
         )
-        log.info("model weights from %s: %s", decoder.weights, report)
+        log.info("model weights from %s: %s", config.weights, report)
     elif backbone.weights:
         report = load_encoder_weights(
             task.model.encoder, backbone.name, backbone.weights, backbone.text("weights_sha256")
@@ -116,7 +117,7 @@ def _same_data(saved: Run, config: Run, path: Path) -> None:
     if other:
         raise UserError(
             f"{path} was trained on other data than data_dir={config.data_dir} holds ({' and '.join(other)} differ):"
-            f" give the data_dir that it was trained on, or start a new run from its weights, decoder.weights={path}"
+            f" give the data_dir that it was trained on, or start a new run from its weights, weights={path}"
         )
     if "val" in _other_data(saved, config):
         log.info("%s: %s have changed since; its figures are of the old ones", path, VAL)
@@ -140,7 +141,7 @@ def _say_of_other_data(folder: Path, config: Run) -> None:
         differ = _other_data(saved, config)
         if differ and not any(True for _ in _changes(saved, config)):
             names = " and ".join((DATA | {"val": VAL})[key] for key in differ)
-            mend = f"ckpt_path={last}" if differ == ["val"] else f"decoder.weights={last}"
+            mend = f"ckpt_path={last}" if differ == ["val"] else f"weights={last}"
             log.warning(
                 "%s was cut off, and %s have changed since: this is a new run; %s starts from it", other, names, mend
             )
@@ -151,13 +152,19 @@ def _possible(checkpoint: Checkpoint, config: Run, task: SegmentationTask) -> No
     if checkpoint.step > config.training.max_steps:
         raise UserError(
             f"{path} is of step {checkpoint.step}, and training.max_steps={config.training.max_steps}: ask for more"
-            f" steps, or start a new run from its weights, decoder.weights={path}"
+            f" steps, or start a new run from its weights, weights={path}"
+        )
+    then, now = ("".join(part.target for part in one.optimizer.values()) for one in (checkpoint.run, config))
+    if then != now:
+        raise UserError(
+            f"{path}: its optimiser's state is that of {then}, and optimizer={','.join(config.optimizer)} is asked:"
+            f" keep it, or start a new run from its weights, weights={path}"
         )
     if checkpoint.groups is not None and checkpoint.groups != task.group_names:
         raise UserError(
             f"{path}: its optimiser's state is arranged for training.decay={checkpoint.run.training.decay.name}, and"
             f" training.decay={config.training.decay.name}"
-            f" is asked: keep it, or start a new run from its weights, decoder.weights={path}"
+            f" is asked: keep it, or start a new run from its weights, weights={path}"
         )
 
 

@@ -12,15 +12,13 @@ from torch import Tensor
 
 from scaseg.data.datasets import EvalBatch, TrainBatch
 from scaseg.data.labels import LabelTable
-from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.metrics import ConfusionMatrix
-from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
 from scaseg.runs.checkpoint import write_into
 from scaseg.schema import Run
-from scaseg.training.optimiser import Group, parameter_groups, warmup_poly
-from scaseg.typed import to_plain
+from scaseg.training.optimiser import Group, parameter_groups
+from scaseg.training.recipe import build_loss, build_optimizer, build_schedule
 
 
 class SegmentationTask(LightningModule):
@@ -36,13 +34,7 @@ class SegmentationTask(LightningModule):
         self.labels = labels
         self.protocol = config.protocol
         self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes)
-        weights = config.training.loss.class_weights
-        if weights is not None and len(weights) != labels.num_classes:
-            raise UserError(
-                f"training.loss.class_weights has {len(weights)} weights, dataset={config.dataset.name} has"
-                f" {labels.num_classes} classes: give one for each, in the order {', '.join(labels.names)}"
-            )
-        self.loss = SegmentationLoss(**to_plain(config.training.loss))
+        self.loss = build_loss(config.loss, config.dataset.name, labels)
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
 
@@ -103,14 +95,8 @@ class SegmentationTask(LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        recipe = self.config.training
-        optimizer = torch.optim.AdamW(
-            [{k: v for k, v in group.items() if k != "names"} for group in self.parameter_groups()],
-            betas=(recipe.betas[0], recipe.betas[1]),
-            # One pass over the parameters in place of one an operation; under AMP Lightning does not clip beside it.
-            fused=not recipe.precision.endswith("mixed"),
-        )
-        factor = warmup_poly(recipe.max_steps, recipe.warmup_steps, recipe.warmup_ratio, recipe.poly_power)
+        optimizer = build_optimizer(self.config.optimizer, self.parameter_groups(), self.config.training.precision)
+        factor = build_schedule(self.config.schedule, self.config.training)
         self.asked = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

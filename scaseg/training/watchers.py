@@ -16,8 +16,10 @@ from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.heartbeat import Heartbeat
 from scaseg.training.journal import CounterRandomness, Journal
+from scaseg.training.media import Media
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import ProgressLine
+from scaseg.training.recipe import build_logger
 from scaseg.training.stop import Stop
 from scaseg.training.strip_watch import StripWatch
 
@@ -52,18 +54,10 @@ def watchers(run: Asked, folder: Path) -> Watchers:
     if recipe.ema_decay is not None and recipe.max_steps:
         average = Average(recipe.ema_decay, recipe.ema_warmup)
         callbacks.insert(0, average)
-    if config.logger.name == "wandb":
-        from scaseg.training.wandb_log import WandbMedia
-
-        callbacks.append(WandbMedia(labels, pictures, journal))
+    callbacks.append(Media(labels, pictures, journal))
     return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures, average)
 
 
 def loggers(config: Run, folder: Path, csv_log: CsvLog) -> list[Logger]:
     """metrics.csv, and what else was asked for."""
-    kept: list[Logger] = [csv_log]
-    if config.logger.name == "wandb":
-        from scaseg.training.wandb_log import wandb_logger
-
-        kept.append(wandb_logger(config, folder))
-    return kept
+    return [csv_log, *(build_logger(name, part, config, folder) for name, part in config.logger.items())]

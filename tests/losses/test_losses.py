@@ -4,7 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scaseg.losses.segmentation import IGNORE_INDEX, SegmentationLoss, cross_entropy, dice_loss, ohem_cross_entropy
+from scaseg.losses.cross_entropy import IGNORE_INDEX, CrossEntropy, cross_entropy, ohem_cross_entropy
+from scaseg.losses.dice import Dice, dice_loss
+from scaseg.losses.segmentation import SegmentationLoss
+from scaseg.losses.term import Term
 from tests.models.peers import mmseg
 
 
@@ -25,10 +28,24 @@ def test_cross_entropy_is_torchs(pair: tuple[torch.Tensor, torch.Tensor]) -> Non
         assert torch.allclose(cross_entropy(logits, target, weight), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{}, {"ohem": True}, {"dice": 1.0}, {"class_weights": [1.0, 2.0, 3.0, 4.0]}])
-def test_a_batch_without_a_label_costs_nothing(options: dict[str, object]) -> None:
+def total(**options: object) -> SegmentationLoss:
+    return SegmentationLoss({"cross_entropy": CrossEntropy(**options)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"cross_entropy": CrossEntropy()},
+        {"cross_entropy": CrossEntropy(ohem=True)},
+        {"cross_entropy": CrossEntropy(), "dice": Dice()},
+        {"dice": Dice()},
+        {"cross_entropy": CrossEntropy(class_weights=[1.0, 2.0, 3.0, 4.0])},
+    ],
+    ids=["plain", "ohem", "sum", "dice", "weighted"],
+)
+def test_a_batch_without_a_label_costs_nothing(terms: dict[str, Term]) -> None:
     logits = torch.randn(1, 4, 4, 4, requires_grad=True)
-    loss = SegmentationLoss(**options)(logits, torch.full((1, 8, 8), IGNORE_INDEX, dtype=torch.uint8))  # type: ignore[arg-type]
+    loss = SegmentationLoss(terms)(logits, torch.full((1, 8, 8), IGNORE_INDEX, dtype=torch.uint8))
     loss.backward()
     assert torch.isfinite(loss)
     assert logits.grad is not None
@@ -69,12 +86,22 @@ def test_logits_are_brought_to_the_targets_size() -> None:
     logits = torch.randn(1, 3, 4, 4)
     target = torch.randint(0, 3, (1, 16, 16), dtype=torch.uint8)
     expected = F.cross_entropy(F.interpolate(logits, size=(16, 16), mode="bilinear"), target.long())
-    assert torch.allclose(SegmentationLoss()(logits, target), expected)
+    assert torch.allclose(total()(logits, target), expected)
+
+
+def test_terms_are_summed_by_their_weights() -> None:
+    logits, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 16, 16))
+    large = F.interpolate(logits, size=(16, 16), mode="bilinear")
+    expected = 0.5 * cross_entropy(large, target) + 2.0 * dice_loss(large, target)
+    terms = {"cross_entropy": CrossEntropy(), "dice": Dice()}
+    assert torch.allclose(SegmentationLoss(terms, {"cross_entropy": 0.5, "dice": 2.0})(logits, target), expected)
+    with pytest.raises(ValueError, match="a loss without a term"):
+        SegmentationLoss({})
 
 
 def test_class_weights_of_another_length_are_an_error() -> None:
     with pytest.raises(ValueError, match="2 class weights for 3 classes"):
-        SegmentationLoss(class_weights=[1.0, 2.0])(torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2))
+        total(class_weights=[1.0, 2.0])(torch.randn(1, 3, 2, 2), torch.zeros(1, 2, 2))
 
 
 @pytest.mark.parametrize("average", ["labelled", "all"])
@@ -88,7 +115,7 @@ def test_both_averages_are_mmsegmentations(average: str, classes: int) -> None:
     target = torch.randint(0, classes, (2, 16, 16), generator=generator)
     target[:, :, 6:] = IGNORE_INDEX
     expected = theirs(logits, target, ignore_index=IGNORE_INDEX, avg_non_ignore=average == "labelled")
-    loss, weight = SegmentationLoss(average=average).weighed(logits, target)
+    loss, weight = total(average=average).weighed(logits, target)
     assert weight == (2 * 16 * 6 if average == "labelled" else target.numel())
     torch.testing.assert_close(loss, expected)
     ours, right = (torch.autograd.grad(x, logits)[0] for x in (loss, expected))
@@ -103,5 +130,5 @@ def test_hard_pixels_averaged_over_all_are_mmsegmentations(pair: tuple[torch.Ten
     expected = (losses * hard).sum() / target.numel()
     found = ohem_cross_entropy(logits, target, 0.4, 1, average="all")
     torch.testing.assert_close(found, expected)
-    kept = SegmentationLoss(ohem=True, ohem_threshold=0.0, ohem_min_kept=5).weighed(logits, target)[1]
+    kept = total(ohem=True, ohem_threshold=0.0, ohem_min_kept=5).weighed(logits, target)[1]
     assert kept == 10

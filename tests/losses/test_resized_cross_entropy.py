@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import scaseg.losses.resized_cross_entropy as banded
-from scaseg.losses.segmentation import IGNORE_INDEX, SegmentationLoss
+from scaseg.losses.cross_entropy import IGNORE_INDEX, CrossEntropy
+from scaseg.losses.segmentation import SegmentationLoss
+
+
+def total(class_weights: list[float] | None = None) -> SegmentationLoss:
+    return SegmentationLoss({"cross_entropy": CrossEntropy(class_weights)})
 
 
 def plain(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -40,7 +45,7 @@ def test_value_and_gradient(small: tuple[int, int], size: tuple[int, int], rows:
     weights = torch.linspace(0.2, 3, 17) if weighted else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(banded.BAND_BYTES, "cpu", 4 * 17 * size[1] * rows)
-        loss = SegmentationLoss(class_weights=None if weights is None else weights.tolist())(logits, target)
+        loss = total(None if weights is None else weights.tolist())(logits, target)
         (grad,) = torch.autograd.grad(loss, logits)
     right, right_grad = plain(logits, target, weights)
     torch.testing.assert_close(loss.double(), right, rtol=1e-5, atol=1e-6)
@@ -51,7 +56,7 @@ def test_extreme_logits_stay_finite() -> None:
     logits = torch.full((1, 20, 2, 2), -1e4)
     logits[:, 3] = 1e4
     logits.requires_grad_()
-    loss = SegmentationLoss()(logits, torch.full((1, 8, 8), 5))
+    loss = total()(logits, torch.full((1, 8, 8), 5))
     loss.backward()
     assert float(loss.detach()) == pytest.approx(2e4)
     assert torch.isfinite(logits.grad).all()  # type: ignore[arg-type]
@@ -61,7 +66,7 @@ def test_half_precision_logits_are_scored_in_float32() -> None:
     logits, target = case(20, (4, 4), (16, 16))
     half = logits.detach().bfloat16().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = SegmentationLoss()(half, target)
+        loss = total()(half, target)
     loss.backward()
     right, right_grad = plain(half, target)
     assert loss.dtype is torch.float32
@@ -73,7 +78,7 @@ def test_half_precision_logits_are_scored_in_float32() -> None:
 
 def test_the_scale_of_a_loss_scaler_reaches_the_gradient() -> None:
     logits, target = case(20, (4, 4), (16, 16))
-    loss = SegmentationLoss()(logits, target)
+    loss = total()(logits, target)
     (grad,) = torch.autograd.grad(1024 * loss, logits, retain_graph=True)
     (once,) = torch.autograd.grad(loss, logits)
     torch.testing.assert_close(grad, 1024 * once)

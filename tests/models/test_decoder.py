@@ -227,7 +227,10 @@ def test_initial_weights_follow_the_spec() -> None:
         ("decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
         ("decoder.embed_channels=0", r"decoder.embed_channels=0: at least 1"),
         ("decoder.dropout=1.5", r"decoder .*dropout probability has to be between 0 and 1"),
-        ("+decoder.depth=3", r"decoder: scaseg.*SCASegDecoder has no option depth; it has in_channels, .*clb_stages"),
+        (
+            "+decoder.depth=3",
+            r"decoder: scaseg.*SCASegDecoder has no option depth; it has embed_.*clb_stages",
+        ),
         ("decoder._target_=scaseg.models.decoders.none.N", r"decoder._target_=scaseg.models.decoders.none.N: no such"),
         (
             "decoder._target_=json.loads",

@@ -23,7 +23,7 @@ def sweep(root: Path, *overrides: str) -> str:
 
 def test_both_hold_the_sweep_and_its_classes(tmp_path: Path) -> None:
     pytest.importorskip("wandb_workspaces")
-    runs, _ = collect(sweep(tmp_path, "logger.group=table5-1"))
+    runs, _ = collect(sweep(tmp_path, "logger=wandb", "logger.wandb.group=table5-1"))
     made = describe(runs, "team", None, None)
     assert (made.entity, made.project, made.group, made.keys) == ("team", "scaseg", "table5-1", ("decoder.attn",))
     view = workspace(made)._to_model().model_dump_json(by_alias=True)
@@ -42,11 +42,13 @@ def test_both_hold_the_sweep_and_its_classes(tmp_path: Path) -> None:
 
 
 def test_what_the_runs_leave_open_is_asked_for(tmp_path: Path) -> None:
-    runs, _ = collect(sweep(tmp_path))
-    all_at_once = r"no common logger.entity \(none\), logger.group \(none\): give entity=\.\.\. group=\.\.\.$"
+    runs, _ = collect(sweep(tmp_path, "logger=wandb"))
+    all_at_once = (
+        r"no common logger.wandb.entity \(none\), logger.wandb.group \(none\): give entity=\.\.\. group=\.\.\.$"
+    )
     with pytest.raises(UserError, match=all_at_once):
         describe(runs, None, None, None)
-    with pytest.raises(UserError, match=r"no common logger.group \(none\): give group="):
+    with pytest.raises(UserError, match=r"no common logger.wandb.group \(none\): give group="):
         describe(runs, "team", None, None)
 
 

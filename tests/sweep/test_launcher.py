@@ -146,15 +146,15 @@ def test_mistakes_are_named_before_any_job_starts(tmp_path: Path) -> None:
 def test_jobs_share_the_machine_and_know_their_group_and_tags(tmp_path: Path) -> None:
     output = tmp_path / "runs"
     gpus = {"CUDA_VISIBLE_DEVICES": "4,7", "OMP_NUM_THREADS": "1"}
-    status, said = sweep(output, "seed=40,41,41", "lpm=none", FAKE_SECONDS="0.5", **gpus)
+    status, said = sweep(output, "seed=40,41,41", "lpm=none", "logger=wandb", FAKE_SECONDS="0.5", **gpus)
     assert status == 0
     assert "2 of 2 jobs done" in said  # two of the same are one
     lines = [line.split(" ") for line in (tmp_path / "trace").read_text().splitlines()]
     assert {line[2] for line in lines} == {"4", "7"}
     assert {line[1] for line in lines} == {"1"}
     configs = [json.loads(path.read_text()) for path in output.glob("*/config.yaml")]
-    assert len({config["logger"]["group"] for config in configs}) == 1
-    assert sorted(tuple(config["logger"]["tags"]) for config in configs) == [("seed=40",), ("seed=41",)]
+    assert len({config["logger"]["wandb"]["group"] for config in configs}) == 1
+    assert sorted(tuple(config["logger"]["wandb"]["tags"]) for config in configs) == [("seed=40",), ("seed=41",)]
 
 
 def test_fresh_start_of_a_sweep_keeps_the_old_folders(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from scaseg.config import compose, typed
 from scaseg.errors import UserError
 from scaseg.report.runs import collect
 from scaseg.runs.checkpoint import VERSION, read_checkpoint
-from scaseg.schema import Average, EvaluateConfig, read_config
+from scaseg.runs.earlier import read_config
+from scaseg.schema import EvaluateConfig
 from tests.test_cli import Cli, cli
 from tests.training.tiny import QUIET
 
@@ -63,7 +64,7 @@ def test_its_run_is_recognised(cli: Cli, tmp_path: Path) -> None:
 
 def test_what_it_did_not_know_is_as_it_was() -> None:
     run = read_checkpoint(EARLIER / "run" / "checkpoints" / "last.ckpt", "ckpt").run
-    assert run.training.loss.average is Average.labelled
+    assert run.loss["cross_entropy"].values["average"] == "labelled"
     plain = {"backbone": {}, "decoder": {}, "dataset": {}, "training": {"ema_decay": 0.9}, "lpm": "se"}
     assert not read_config(plain).training.ema_warmup  # averages had none then
     with pytest.raises(UserError, match="no configuration of a run: it has no decoder"):

@@ -102,7 +102,7 @@ def test_a_class_without_a_pixel_is_said_and_the_others_are_learned(
 def test_weights_of_absent_classes_alone_are_said_before_training(tmp_path: Path) -> None:
     root = own(tmp_path / "a", names="xyzw")
     with pytest.raises(UserError, match=r"class_weights=\[0.0, 0.0, 0.0, 1.0\] leaves out every class .*: x, y, z"):
-        run(config(tmp_path / "runs", *on_own(root), "training.loss.class_weights=[0,0,0,1]"))
+        run(config(tmp_path / "runs", *on_own(root), "loss.cross_entropy.class_weights=[0,0,0,1]"))
     assert not (tmp_path / "runs").exists()
 
 

@@ -36,8 +36,8 @@ def test_the_two_halves_of_the_camvid_result(cli: Cli, tmp_path: Path) -> None:
     assert status == 0, err
     (first,) = tmp_path.glob("runs/*/checkpoints/last.ckpt")
     status, _, err = cli("train", "experiment=camvid_whole", data, *SMALL)
-    assert status == 2 and "decoder.weights=the last.ckpt of experiment=camvid_pretrained: no such file" in err
-    status, _, err = cli("train", "experiment=camvid_whole", data, *SMALL, f"decoder.weights={first}", "seed=1")
+    assert status == 2 and "weights=the last.ckpt of experiment=camvid_pretrained: no such file" in err
+    status, _, err = cli("train", "experiment=camvid_whole", data, *SMALL, f"weights={first}", "seed=1")
     assert status == 0, err
     (second,) = tmp_path.glob("runs/*-s1-*/checkpoints/last.ckpt")
     status, _, err = cli("evaluate", f"ckpt={second}", "split=test", data, "hardware.accelerator=cpu")

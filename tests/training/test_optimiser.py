@@ -12,8 +12,10 @@ from scaseg.config import compose, run_config
 from scaseg.data.labels import LabelTable
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
+from scaseg.schedules.poly import Poly
+from scaseg.schedules.schedule import warmed_up
 from scaseg.schema import Decay
-from scaseg.training.optimiser import parameter_groups, warmup_poly
+from scaseg.training.optimiser import parameter_groups
 
 LR, DECAY = 6e-5, 0.01
 # The recipe of the public codes (SegFormer's, SegNeXt's, U-MixFormer's): mmcv's paramwise_cfg.custom_keys.
@@ -123,7 +125,7 @@ def test_position_tensors_and_frozen_ones() -> None:
 def test_the_optimiser_has_these_groups_rates_and_betas() -> None:
     from scaseg.training.task import SegmentationTask
 
-    overrides = ["backbone.depths=[1,1,1,1]", "training.betas=[0.8,0.9]", "training.decay=no_norm_or_bias"]
+    overrides = ["backbone.depths=[1,1,1,1]", "optimizer.adamw.betas=[0.8,0.9]", "training.decay=no_norm_or_bias"]
     config = run_config(compose("train", ["dataset=ade20k", *overrides]))
     labels = LabelTable(("a", "b"), ((0, 0, 0), (1, 1, 1)), {0: 0, 1: 1})
     task = SegmentationTask(config, labels)
@@ -146,7 +148,7 @@ STEPS = [0, 1, 749, 1499, 1500, 1501, 80_000, 159_999, 160_000]
 
 @pytest.mark.parametrize("step", STEPS)
 def test_schedule_of_the_recipe(step: int) -> None:
-    factor = warmup_poly(160_000, 1500, 1e-6, 1.0)
+    factor = warmed_up(Poly(1.0), 160_000, 1500, 1e-6)
     rising = 1e-6 * (1500 - step) / 1500 + step / 1500  # a straight line through (0, 1e-6) and (1500, 1)
     expected = rising if step < 1500 else 1 - (step - 1500) / (160_000 - 1500)
     assert factor(step) == pytest.approx(expected, rel=1e-12, abs=1e-15)
@@ -155,7 +157,7 @@ def test_schedule_of_the_recipe(step: int) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 1000), st.integers(0, 1200), st.floats(0, 1), st.floats(0.1, 3))
 def test_schedule_rises_then_falls_to_zero(total: int, warmup: int, ratio: float, power: float) -> None:
-    factors = [warmup_poly(total, warmup, ratio, power)(step) for step in range(total + 1)]
+    factors = [warmed_up(Poly(power), total, warmup, ratio)(step) for step in range(total + 1)]
     assert all(0 <= f <= 1 for f in factors)
     rising, falling = factors[:warmup], factors[warmup:]
     assert all(a <= b + 1e-12 for a, b in pairwise(rising))

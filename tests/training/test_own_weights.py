@@ -37,7 +37,7 @@ def test_the_model_goes_on_as_it_was(cli: Cli, tmp_path: Path, done: tuple[Path,
     source = folder / "checkpoints" / "last.ckpt"
     if form == "saved folder":
         source = scaseg.save_pretrained(source, tmp_path / "saved") / "model.safetensors"
-    status, _, err = cli("train", *TINY, "training.max_steps=0", f"decoder.weights={source}")
+    status, _, err = cli("train", *TINY, "training.max_steps=0", f"weights={source}")
     assert status == 0, err
     again = evaluated(tmp_path)
     assert (again["step"], again["mIoU"], again["per_class"]) == (0, result["mIoU"], result["per_class"])
@@ -48,7 +48,7 @@ def test_other_classes_get_a_new_classifier(
 ) -> None:
     caplog.set_level("INFO", "scaseg")
     source = done[0] / "checkpoints" / "last.ckpt"
-    options = [*on_camvid(camvid(tmp_path / "CamVid")), f"decoder.weights={source}"]
+    options = [*on_camvid(camvid(tmp_path / "CamVid")), f"weights={source}"]
     status, _, err = cli("train", *options, "training.max_steps=0")
     assert status == 2
     assert f"knows {Shapes.labels.num_classes} classes, the dataset has 11" in err
@@ -74,7 +74,7 @@ def test_other_classes_get_a_new_classifier(
 
 def test_another_model_is_named(cli: Cli, tmp_path: Path, done: tuple[Path, dict[str, Any]]) -> None:
     source = done[0] / "checkpoints" / "last.ckpt"
-    status, _, err = cli("train", *TINY, "decoder.embed_channels=24", f"decoder.weights={source}")
+    status, _, err = cli("train", *TINY, "decoder.embed_channels=24", f"weights={source}")
     assert status == 2
     assert "does not fit backbone=mit_b0 decoder=scaseg" in err
     assert "of another shape: decoder." in err

@@ -12,7 +12,9 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import nn
 
-from scaseg.losses.segmentation import IGNORE_INDEX, SegmentationLoss
+from scaseg.losses.cross_entropy import IGNORE_INDEX, CrossEntropy
+from scaseg.losses.dice import Dice
+from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.training.trainer import process_rank
 from tests.training.tiny import QUIET, config, execute, on_own, own, rows, run
 
@@ -75,9 +77,9 @@ def difference(found: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -
     "loss",
     [
         [],
-        ["training.loss.class_weights=[0.5,1,4]"],
-        ["training.loss.average=all"],
-        ["training.loss.ohem=true", "training.loss.ohem_min_kept=1"],
+        ["loss.cross_entropy.class_weights=[0.5,1,4]"],
+        ["loss.cross_entropy.average=all"],
+        ["loss.cross_entropy.ohem=true", "loss.cross_entropy.ohem_min_kept=1"],
     ],
     ids=["mean", "weighted", "all", "hard"],
 )
@@ -97,10 +99,10 @@ def test_dice_and_cross_entropy_are_weighed_by_what_is_labelled() -> None:
     logits = torch.randn(2, 3, 8, 8, generator=generator)
     target = torch.randint(0, 3, (2, 8, 8), generator=generator)
     target[0, :6] = IGNORE_INDEX
-    loss = SegmentationLoss(dice=1.0)
+    loss = SegmentationLoss({"cross_entropy": CrossEntropy(), "dice": Dice()})
     parts = [loss.weighed(logits[i : i + 1], target[i : i + 1]) for i in (0, 1)]
     assert [float(weight) for _, weight in parts] == [16, 64]
-    plain = SegmentationLoss()
+    plain = SegmentationLoss({"cross_entropy": CrossEntropy()})
     whole, weight = plain.weighed(logits, target)
     together = sum(x * w for x, w in (plain.weighed(logits[i : i + 1], target[i : i + 1]) for i in (0, 1))) / weight
     torch.testing.assert_close(together, whole)

@@ -36,7 +36,7 @@ def published(folder: Path, classes: int) -> Any:
 
 def asked(weights: Path, options: list[str]) -> list[str]:
     kept = [option for option in options if not option.startswith("training.max_steps")]
-    return [*kept, *OPTIONS, f"decoder.weights={weights}"]
+    return [*kept, *OPTIONS, f"weights={weights}"]
 
 
 def test_the_run_is_the_published_model(cli: Cli, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_split_that_is_evaluated_is_enough(cli: Cli, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("none", "error: training.max_steps=0 evaluates a published model as it is: give decoder.weights=FILE"),
+        ("none", "error: training.max_steps=0 evaluates a published model as it is: give weights=FILE"),
         ("missing", "nowhere.safetensors"),
         ("encoder", "holds no decoder (no key starts with decode_head.)"),
         ("classes", "knows 5 classes, the dataset has 8"),

@@ -17,7 +17,8 @@ from omegaconf import OmegaConf
 from scaseg.config import compose, run_config, typed
 from scaseg.data.shapes import Shapes
 from scaseg.runs.asked import Asked
-from scaseg.schema import EvaluateConfig, read_config
+from scaseg.runs.earlier import read_config
+from scaseg.schema import EvaluateConfig
 from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
 
 pytestmark = QUIET
@@ -230,7 +231,10 @@ def test_a_finished_run_is_not_repeated(done: tuple[Path, dict[str, Any]], capsy
     [
         ["training.precision=bf16-mixed"],
         ["training.deterministic=true", "training.decay=no_norm_or_bias"],
-        ["training.loss.ohem=true", "training.loss.dice=0.5", "training.grad_clip=null", "pictures=0"],
+        [
+            *("loss=[cross_entropy,dice]", "loss.cross_entropy.ohem=true", "loss.dice.weight=0.5"),
+            *("training.grad_clip=null", "pictures=0"),
+        ],
         ["training.max_steps=3"],  # validates at its end, whatever val_every
     ],
     ids=" ".join,

@@ -24,7 +24,7 @@ def entry(path: Path, host: str) -> None:
 
 
 def test_an_account_is_found_where_wandb_looks_for_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scaseg.training.wandb_log import has_account
+    from scaseg.training.loggers.wandb import has_account
 
     assert not has_account()
     entry(home / ".netrc", "example.org")
@@ -45,6 +45,6 @@ def test_an_account_is_found_where_wandb_looks_for_it(home: Path, monkeypatch: p
 
 
 def test_online_without_an_account_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"logger.mode=online needs a W&B account"):
-        run(config(tmp_path / "runs", "logger=wandb", "logger.mode=online"))
+    with pytest.raises(UserError, match=r"logger.wandb.mode=online needs a W&B account"):
+        run(config(tmp_path / "runs", "logger=wandb", "logger.wandb.mode=online"))
     assert not list((tmp_path / "runs").glob("*"))

@@ -1,0 +1,4 @@
+"""Loggers that conf/logger names: Lightning's, made of the run, its folder and what their YAML has.
+
+One that can show pictures has the methods of scaseg.training.media.Shows.
+"""
