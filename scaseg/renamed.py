@@ -26,6 +26,7 @@ RENAMED = {
     "evaluate": {"export": "submission"},
     "validate": {"export": "submission"},
 }
+DROPPED = {"compare": ("resamples", "seed")}  # intervals are no longer of resamples
 LETTERS = ("compare", "figures")  # their models were a=RUN b=RUN to h
 
 
@@ -37,16 +38,18 @@ def renamed(command: str, argv: Sequence[str]) -> list[str]:
         key, equals, value = text.partition("=")
         if equals and key in keys:
             found.append(f"{keys[key]}={value}")
-            said.append(f"{key}= is {keys[key]}=")
+            said.append(f"{key}= is {keys[key]}= now")
+        elif equals and key in DROPPED.get(command, ()):
+            said.append(f"{key}= is not needed any more, and does nothing")
         elif equals and command in LETTERS and key in tuple("abcdefgh"):
             models.append((key, value.strip("'\"")))
         else:
             found.append(text)
-    if "training.loss.dice= is loss.dice.weight=" in said and not any(text.startswith("loss=") for text in found):
+    if "training.loss.dice= is loss.dice.weight= now" in said and not any(text.startswith("loss=") for text in found):
         found.append("loss=[cross_entropy,dice]")
     if models:
         found.append(f"ckpt=[{','.join(quoted(value) for _, value in sorted(models))}]")
-        said.append("a= b= ... are ckpt=[...,...]")
+        said.append("a= b= ... are ckpt=[...,...] now")
     for line in said:
-        print(f"note: {line} now", file=sys.stderr)
+        print(f"note: {line}", file=sys.stderr)
     return found

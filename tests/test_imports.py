@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
     ("errors", "aligned", "torchvision_fix", "typed", "parts", "files", "machine", "progress", "pages", "named"),
+    ("statistics",),
     ("data.sizes", "data.labels", "evaluation.protocol"),
     ("schema",),
     ("runs.folder", "runs.result", "models.layers"),

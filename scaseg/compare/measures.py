@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaseg.compare.bootstrap import Floats, Measure
 from scaseg.compare.calibration import expected_calibration_error
 from scaseg.evaluation.protocol import MeanOver
+from scaseg.statistics.crossed import Floats, Measure
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,30 @@ def measures(settings: Settings) -> list[Named]:
     """All scalar measures, the most asked for first."""
 
     def iou_of(name: str, at: int) -> Measure:
-        return lambda sums: mean_iou(sums[name][..., at, :, :], settings.mean_over)
+        return lambda sums: class_iou(sums[name][..., at, :, :], settings.mean_over)
 
     bands = [f"boundary IoU, {100 * share:g} % of the diagonal" for share in settings.boundary]
     trimaps = [f"trimap IoU, {width} px" for width in settings.trimap]
     objects = [f"IoU, {name}" for name in _size_names(settings.sizes)]
     return [
-        Named("mIoU", lambda sums: mean_iou(sums["region"], settings.mean_over)),
-        Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])),
+        Named("mIoU", lambda sums: class_iou(sums["region"], settings.mean_over)),
+        Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])[..., None]),
         *(Named(name, iou_of("boundary", i)) for i, name in enumerate(bands)),
         *(Named(name, iou_of("trimap", i)) for i, name in enumerate(trimaps)),
         *(Named(name, iou_of("objects", i)) for i, name in enumerate(objects)),
-        Named("calibration error (ECE)", lambda sums: expected_calibration_error(sums["calibration"]), False),
+        Named("calibration error (ECE)", _calibration, False),
     ]
+
+
+def _calibration(sums: Mapping[str, Floats]) -> Floats:
+    return expected_calibration_error(sums["calibration"])[..., None]
 
 
 def class_measure(label: int, settings: Settings) -> Measure:
     """The IoU of one class."""
 
     def of(sums: Mapping[str, Floats]) -> Floats:
-        return class_iou(sums["region"], settings.mean_over)[..., label]
+        return class_iou(sums["region"], settings.mean_over)[..., [label]]
 
     return of
 

@@ -37,9 +37,8 @@ class CompareConfig(Models):
     trimap_widths: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])  # pixels
     object_sizes: list[int] = field(default_factory=lambda: [1024, 9216])  # pixels; COCO's 32 x 32 and 96 x 96
     calibration_bins: int = number(15, 1)
-    resamples: int = number(2000, 100)
-    level: float = 0.95
-    seed: int = number(0, 0)  # of the resamples
+    level: float = 0.95  # of the intervals
+    groups: str | None = None  # regular expression: images in whose names it finds the same depend on each other
     pictures: int = number(6, 0)  # images on which the models differ most
     output: str | None = None  # a folder; null: under comparisons
 

@@ -48,18 +48,46 @@ def note(result: Mapping[str, Any]) -> str:
     settings, images = result["settings"], result["images"]
     several = any(len(model["seeds"]) > 1 for model in result["models"].values())
     said = f"{result['dataset']} {result['split']}, {images} image{'s' * (images != 1)}. "
-    if images > 1:
+    groups, pattern = result["groups"], settings["groups"]
+    taken = "each by itself, as if they were independent (frames of one video are not: groups=PATTERN)"
+    if pattern:
+        taken = f"in {groups} group{'s' * (groups != 1)} by {pattern!r} in their names"
+    claims = "better" in next(iter(result["measures"]["mIoU"]["differences"].values()))
+    level = f"{100 * settings['level']:g} %"
+    if images == 1:
+        said += "One image: nothing is known of what others would give."
+    elif groups == 1:
+        said += f"The images were taken {taken}: nothing is known of what other groups would give."
+    elif claims:
         said += (
-            f"[ ]: {100 * settings['level']:g} % of {settings['resamples']} resamples of these images, the same for"
-            " all models, as if they were independent (frames of one video are not). They hold what other images"
-            " would change and leave out what training again would: no statement on which model is better."
+            f"[ ]: {level} intervals over seeds and images together, the images taken {taken}. P: how likely the"
+            " difference is one to the better. " + _claims(result)
         )
     else:
-        said += "One image: nothing is known of what others would give."
+        said += (
+            f"[ ]: {level} intervals over the images, taken {taken}. They hold what other images would change and leave"
+            " out what training again would: no statement on which model is better."
+        )
+    differences = [one for entry in result["measures"].values() for one in entry["differences"].values()]
+    if groups > 1 and any(one["low"] is None and one["value"] is not None for one in differences):
+        said += " No [ ] where a class is in one image or group of images alone: nothing is known of how it varies."
     said += " ± is the standard deviation over seeds." if several else ""
     everything = [*result["measures"].values(), *result["per_class_iou"].values()]
     absent = any(model["value"] is None for entry in everything for model in entry["models"].values())
     return said + (f" {NOTHING}: the truth has no pixel of it." if absent else "")
+
+
+def _claims(result: Mapping[str, Any]) -> str:
+    """What the differences of mIoU support, corrected for how many there are."""
+    differences, level = result["measures"]["mIoU"]["differences"], result["settings"]["level"]
+    held = [
+        f"{pair.replace(' - ', ' > ' if change['value'] > 0 else ' < ')} (p = {change['p_holm']:.2g})"
+        for pair, change in differences.items()
+        if change["p_holm"] is not None and change["p_holm"] < 1 - level
+    ]
+    count = len(differences)
+    made = f"Of {count} comparison{'s' * (count != 1)} of mIoU, corrected after Holm, "
+    return made + (f"these hold: {', '.join(held)}." if held else "none holds.")
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -107,7 +135,8 @@ def _with_spread(one: Mapping[str, Any]) -> str:
 def _with_interval(change: Mapping[str, Any]) -> str:
     if change["low"] is None:
         return _number(change["value"], "+")
-    return f"{_number(change['value'], '+')} [{_number(change['low'], '+')}, {_number(change['high'], '+')}]"
+    better = "" if change.get("better") is None else f" P {change['better']:.2f}"
+    return f"{_number(change['value'], '+')} [{_number(change['low'], '+')}, {_number(change['high'], '+')}]{better}"
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from scaseg.compare import bootstrap, pictures
-from scaseg.compare.bootstrap import Floats, Interval, Measure
+from scaseg.compare import pictures
 from scaseg.compare.collect import Shown, Statistics, collect
 from scaseg.compare.contenders import Contender, found_in
 from scaseg.compare.measures import Settings, class_measure, measures
@@ -20,7 +20,13 @@ from scaseg.errors import UserError
 from scaseg.files import check_writable, write_json, write_text
 from scaseg.progress import stage
 from scaseg.runs.result import git_commit
+from scaseg.statistics.crossed import Estimate, Measure, Sample, estimate, grouped, holm, sample
 from scaseg.typed import Json
+
+INTERVALS = {
+    True: "of seeds and images together",
+    False: "of the images alone: low and high leave out what training again with other seeds would change",
+}
 
 
 def compare(options: CompareConfig) -> Json:
@@ -38,9 +44,10 @@ def compare(options: CompareConfig) -> Json:
         config.protocol.mean_over,
     )
     found, shown = collect(models, source, settings, options.pictures, options.images)
-    drawn = bootstrap.weights(len(source), options.resamples, options.seed)
-    with stage(f"resampling the images {options.resamples} times"):
-        figures = _figures(models, found, settings, source.labels.names, drawn, options.level)
+    pattern = options.groups or getattr(source, "groups", None)
+    groups = grouped([source.name(i) for i in range(len(source))], pattern)
+    with stage("leaving out each group of images"):
+        figures = _figures(models, found, settings, source.labels.names, groups, options.level)
     result: Json = {
         "status": "done",
         "dataset": config.dataset.name,
@@ -49,10 +56,11 @@ def compare(options: CompareConfig) -> Json:
         "settings": {
             **vars(settings),
             "mean_over": settings.mean_over.value,
-            "resamples": options.resamples,
             "level": options.level,
+            "groups": pattern,
         },
-        "intervals": "of the images alone: low and high leave out what training again with other seeds would change",
+        "groups": int(groups.max()) + 1,
+        "intervals": INTERVALS[_several(models, found)],
         "models": {model.letter: _model(model) for model in models},
         **figures,
         "most_different": [
@@ -110,40 +118,47 @@ def _figures(
     found: Mapping[str, Sequence[Statistics]],
     settings: Settings,
     classes: Sequence[str],
-    drawn: Floats,
+    groups: npt.NDArray[np.int64],
     level: float,
 ) -> Json:
     """Every measure of every model, over its runs the mean, and the differences of all pairs."""
-    images = drawn.shape[1]
+    claims = _several(models, found)
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]
     named += [("per_class_iou", name, class_measure(i, settings), True) for i, name in enumerate(classes)]
     result: Json = {"measures": {}, "per_class_iou": {}}
     for kind, name, measure, more_is_better in named:
-        values, samples = {}, {}
+        samples: dict[str, Sample] = {}
         entry: Json = {"more_is_better": more_is_better, "models": {}, "differences": {}}
         for model in models:
-            runs = [bootstrap.total(statistics, measure) for statistics in found[model.letter]]
-            values[model.letter] = float(np.mean(runs))
-            samples[model.letter] = np.mean(
-                [bootstrap.resampled(statistics, measure, drawn) for statistics in found[model.letter]], axis=0
-            )
+            one = samples[model.letter] = sample(found[model.letter], measure, groups)
             entry["models"][model.letter] = {
-                **_written(bootstrap.interval(values[model.letter], samples[model.letter], level), images),
-                "std_over_seeds": float(np.std(runs, ddof=1)) if len(runs) > 1 else None,
+                **_written(estimate(one, level)),
+                "std_over_seeds": float(np.std(one.values, ddof=1)) if len(one.values) > 1 else None,
             }
-        for one, other in combinations(values, 2):
-            change = bootstrap.interval(values[other] - values[one], samples[other] - samples[one], level)
-            entry["differences"][f"{other} - {one}"] = _written(change, images)
+        changes = {
+            f"{second} - {first}": estimate(samples[second], level, samples[first])
+            for first, second in combinations(samples, 2)
+        }
+        corrected = holm([change.p_value for change in changes.values()])
+        for pair, change, p_value in zip(changes, changes.values(), corrected, strict=True):
+            entry["differences"][pair] = _written(change)
+            if claims:
+                better = change.better if more_is_better else 1 - change.better
+                entry["differences"][pair] |= {"better": better, "p_holm": p_value}
         result[kind][name] = entry
     return result
 
 
-def _written(interval: Interval, images: int) -> dict[str, float | None]:
-    """As JSON has it; of one image all resamples are that image, which is no interval."""
-    known = images > 1
-    return {"value": interval.value, "low": interval.low if known else None, "high": interval.high if known else None}
+def _several(models: Sequence[Contender], found: Mapping[str, Sequence[Statistics]]) -> bool:
+    """Whether every model has several seeds: of one, what training again would give is not known."""
+    return all(len(found[model.letter]) > 1 for model in models)
+
+
+def _written(found: Estimate) -> Json:
+    """As JSON has it."""
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def _finite(content: Any) -> Any:

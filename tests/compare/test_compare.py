@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from scaseg.compare.bootstrap import weights
 from scaseg.compare.calibration import calibration_counts
 from scaseg.compare.contenders import Contender
 from scaseg.compare.measures import Settings
@@ -50,7 +49,7 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
     def call(*arguments: str) -> tuple[int, str, str]:
         capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["scaseg.compare", "resamples=100", "hardware.threads=1", *arguments])
+        monkeypatch.setattr(sys, "argv", ["scaseg.compare", "hardware.threads=1", *arguments])
         status: Any = 0
         try:
             main_of("compare")()
@@ -175,7 +174,7 @@ def compared(truths: list[np.ndarray[Any, Any]], seeds: int) -> dict[str, Any]:
                 )
             runs.append({key: np.stack([image[key] for image in images]) for key in images[0]})
     models = [Contender(letter, f"model {letter}", ()) for letter in found]
-    figures = _figures(models, found, settings, ("x", "y", "z"), weights(len(truths), 100, 0), 0.95)
+    figures = _figures(models, found, settings, ("x", "y", "z"), np.arange(len(truths)), 0.95)
     model = {"seeds": list(range(seeds)), "params": 1, "checkpoints": ["runs/a-b/last.ckpt"]}
     return {
         **_finite(figures),
@@ -183,7 +182,8 @@ def compared(truths: list[np.ndarray[Any, Any]], seeds: int) -> dict[str, Any]:
         "dataset": "d",
         "split": "val",
         "images": len(truths),
-        "settings": {"level": 0.95, "resamples": 100},
+        "groups": len(truths),
+        "settings": {"level": 0.95, "groups": None},
         "most_different": [{"image": "a/b.png", "mIoU": {"a": None, "b": 1.0}}],
     }
 
@@ -196,7 +196,8 @@ def test_what_is_not_there_is_no_number_anywhere(images: int, seeds: int) -> Non
     assert nothing["measures"]["mIoU"]["models"]["a"] == {
         "value": None, "low": None, "high": None, "std_over_seeds": None
     }  # fmt: skip
-    truths[0][2:] = 1  # one class of three, in one image, one size of three
+    for truth in truths[:2]:
+        truth[2:] = 1  # one class of three, one size of three
     some = compared(truths, seeds)
     assert some["per_class_iou"]["y"]["models"]["a"]["value"] == 100
     assert some["per_class_iou"]["x"]["models"]["a"]["value"] is None
@@ -204,9 +205,33 @@ def test_what_is_not_there_is_no_number_anywhere(images: int, seeds: int) -> Non
         shown = text(result) + page(result) + json.dumps(result)
         assert not re.findall(r"nan|inf\b|\[–|– ±|-0\.00", shown, re.I)
     change = some["measures"]["mIoU"]["differences"]["b - a"]
-    assert (change["low"] is None) == (images == 1)  # of one image all resamples are that image
+    assert (change["low"] is None) == (images == 1)  # of one image nothing is known of others
     assert ("[" in text(some).partition("\n\n")[0]) == (images > 1)
     assert ("One image: nothing is known" in text(some)) == (images == 1)
+
+
+def test_a_class_in_one_image_alone_leaves_no_interval_and_that_is_said() -> None:
+    truths = [np.zeros((6, 6), np.uint8) for _ in range(3)]
+    truths[0][2:] = 1
+    result = compared(truths, 2)
+    change = result["measures"]["mIoU"]["differences"]["b - a"]
+    assert (change["low"], change["better"], change["p_holm"]) == (None, None, None)
+    assert "No [ ] where a class is in one image or group of images alone" in text(result)
+    assert "none holds" in text(result)
+
+
+def test_claims_are_of_seeds_and_images_together() -> None:
+    rng = np.random.default_rng(0)
+    truths = [rng.integers(0, 3, (6, 6)).astype(np.uint8) for _ in range(12)]
+    one, two = compared(truths, 1), compared(truths, 2)
+    assert set(one["measures"]["mIoU"]["differences"]["b - a"]) == {"value", "low", "high"}
+    assert "no statement on which model is better" in text(one)
+    change = two["measures"]["mIoU"]["differences"]["b - a"]
+    assert set(change) == {"value", "low", "high", "better", "p_holm"}
+    assert change["better"] < 0.5  # b is wrong on a row
+    assert two["measures"]["calibration error (ECE)"]["differences"]["b - a"]["better"] < 0.5  # more is worse there
+    assert "Of 1 comparison of mIoU, corrected after Holm," in text(two)
+    assert change["high"] - change["low"] > 0
 
 
 def test_the_page_is_as_wide_as_a_phone(tmp_path: Path) -> None:
@@ -222,7 +247,7 @@ def test_the_page_is_as_wide_as_a_phone(tmp_path: Path) -> None:
     shown = measured(tmp_path, {"compared": page(result), "two": page(two)}, hidden)
     for (_, width), told in shown.items():
         assert told["wide"] <= width
-        assert told["lines"] <= 3
+        assert told["lines"] <= 4  # value, interval in two, P
     assert shown["two", 390]["more"] <= 15  # the difference is in sight, but for a scroll bar that phones do not have
 
 
