@@ -17,7 +17,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "losses", "schedules", "evaluation", "complexity"),
-    ("runs.earlier", "runs.checkpoint", "runs.figures"),
+    ("runs.earlier", "runs.counts", "runs.checkpoint", "runs.figures"),
     ("trained",),
     ("config", "config_errors", "runs.store"),
     ("runs",),

@@ -21,11 +21,13 @@ from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.files import check_writable
 from scaseg.parts import DatasetPart
 from scaseg.runs.checkpoint import check_architecture, read_checkpoint
+from scaseg.runs.counts import write_counts
 from scaseg.runs.figures import describe
 from scaseg.runs.folder import RESULT, checkpoint_of, run_of
 from scaseg.runs.result import Result, git_commit, has_result, write_result
 from scaseg.schema import EvaluateConfig, Run
 from scaseg.training.datamodule import SegmentationData
+from scaseg.training.image_counts import CountImages
 from scaseg.training.journal import Journal
 from scaseg.training.pictures import Pictures, spread
 from scaseg.training.progress import EvaluationLine
@@ -76,12 +78,14 @@ def evaluate(options: EvaluateConfig) -> Result:
     journal = Journal(1)
     names = [source.name(i) for i in range(len(source))]
     pictures = Pictures(folder, source.labels, spread(names, options.pictures))
-    callbacks: list[Callback] = [journal, pictures, EvaluationLine()]
+    counts = CountImages(source.labels.num_classes)
+    callbacks: list[Callback] = [journal, pictures, counts, EvaluationLine()]
     if submission is not None:
         callbacks.append(WriteSubmission(submission, journal))
     trainer = build_trainer(hardware, run.training.precision, callbacks, logger=False)
     trainer.validate(task, SegmentationData(run, None, source), verbose=False)
     scores = journal.scores if source.labelled else None
+    counted = counts.all(names)
     result: Result = {
         "status": "done",
         "checkpoint": str(path),
@@ -96,6 +100,8 @@ def evaluate(options: EvaluateConfig) -> Result:
     }
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
+        if source.labelled:
+            write_counts(folder, counted)
         write_result(folder, result)
         if scores is not None:
             print(table(scores, source.labels.names))

@@ -20,6 +20,7 @@ from scaseg.evaluation.metrics import Scores, table
 from scaseg.files import write_text
 from scaseg.runs.asked import Asked
 from scaseg.runs.checkpoint import read_checkpoint
+from scaseg.runs.counts import write_counts
 from scaseg.runs.figures import describe, figures
 from scaseg.runs.folder import CHECKPOINTS, CONFIG, RESULT
 from scaseg.runs.result import Result, git_commit, has_result, read_result, write_result
@@ -85,9 +86,11 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
         if first:
             csv_log.rewind(start.step)
         _fit(trainer, task, data, start, watch)
+        counts = watch.counts.all([run.val.name(i) for i in range(len(run.val))])
         plain = _plain_scores(trainer, task, data, watch)
     result = _result(run, task, trainer, watch, plain, seen, commit)
     if first:
+        write_counts(folder, counts)
         write_result(folder, result)
         _print(result, watch, run.val.labels.names, folder)
     return result

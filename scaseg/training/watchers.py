@@ -15,6 +15,7 @@ from scaseg.training.average import Average
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.heartbeat import Heartbeat
+from scaseg.training.image_counts import CountImages
 from scaseg.training.journal import CounterRandomness, Journal
 from scaseg.training.media import Media
 from scaseg.training.pictures import Pictures, spread
@@ -32,6 +33,7 @@ class Watchers:
     journal: Journal
     checkpoints: Checkpoints
     pictures: Pictures
+    counts: CountImages
     average: Average | None
 
 
@@ -42,6 +44,7 @@ def watchers(run: Asked, folder: Path) -> Watchers:
     checkpoints = Checkpoints(folder / CHECKPOINTS, recipe.checkpoint_every, recipe.validated_every, journal, stop)
     names = [run.val.name(i) for i in range(len(run.val))]
     pictures = Pictures(folder / "pictures", labels, spread(names, config.pictures))
+    counts = CountImages(labels.num_classes)
     callbacks: list[Callback] = [
         CounterRandomness(config.seed),
         journal,
@@ -49,13 +52,14 @@ def watchers(run: Asked, folder: Path) -> Watchers:
         StripWatch(recipe.log_every),
         Heartbeat(folder, recipe.max_steps, checkpoints),
         pictures,
+        counts,
     ]
     average = None
     if recipe.ema_decay is not None and recipe.max_steps:
         average = Average(recipe.ema_decay, recipe.ema_warmup)
         callbacks.insert(0, average)
     callbacks.append(Media(labels, pictures, journal))
-    return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures, average)
+    return Watchers([*callbacks, stop, checkpoints], journal, checkpoints, pictures, counts, average)
 
 
 def loggers(config: Run, folder: Path, csv_log: CsvLog) -> list[Logger]:

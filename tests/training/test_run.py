@@ -79,6 +79,7 @@ def test_folder_holds_what_the_run_was(done: tuple[Path, dict[str, Any]]) -> Non
     folder, result = done
     assert {path.name for path in folder.iterdir()} == {
         *("config.yaml", "metrics.csv", "result.json", "status.json", "log.txt", "checkpoints", "pictures"),
+        "counts.npz",
     }
     said = json.loads((folder / "status.json").read_text())
     assert (said["status"], said["step"], said["max_steps"], said["attempt"]) == ("done", 8, 8, 1)
