@@ -20,7 +20,7 @@ from scaseg.typed import (
 )
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
-NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures")
+NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures", "records")
 
 
 class Decay(Enum):
@@ -165,6 +165,7 @@ class Settings(Checked):
     weights_sha256: str | None = None  # of the file, which an address must have
     data_dir: str | None = None
     output_dir: str = "runs"
+    records: str | None = None  # a folder of finished runs' records: one that lies there is not run, others leave one
     ckpt_path: str | None = "auto"
     fresh: bool = False
     retry: str = one_of("none", "none", "failed")  # failed: a sweep starts its failed jobs again too

@@ -9,6 +9,7 @@ from scaseg.commands import command
 from scaseg.config import TrainConfig, run_of
 from scaseg.errors import UserError
 from scaseg.runs import store
+from scaseg.runs.records import leave, take
 from scaseg.schema import Run, check_trainable
 
 
@@ -30,9 +31,15 @@ def main(cfg: TrainConfig) -> None:
     check_trainable(wanted)
     run = asked(wanted)
     refuse_failed(run.config)
+    records = run.config.records
+    if not run.config.fresh and take(run.config.name, run.folder, records):
+        print(f"{run.folder} has its result from {records}")
     from scaseg.training.run import train  # takes seconds: after all that may be wrong with what was asked
+    from scaseg.training.trainer import process_rank
 
     train(run)
+    if records is not None and process_rank() == 0:
+        print(f"record:   {leave(run.folder, Path(records))}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from scaseg.config import run_config
 from scaseg.config_errors import ERRORS, explained, keys_of
 from scaseg.errors import UserError
 from scaseg.runs.asked import name_of
+from scaseg.runs.records import take
 from scaseg.schema import check_trainable
 
 
@@ -73,6 +74,8 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
         if run.hardware.num_nodes > 1:
             raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
         folder = Path(run.output_dir) / name
+        if not run.fresh:
+            take(name, folder, run.records)
         if folder not in jobs:
             tags[folder] = varied
             jobs[folder] = Job(
