@@ -1,14 +1,19 @@
 """The sweeps of Tables IV-VIII: every job composes, makes the rows, and yields to the command line."""
 
+import importlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from scaseg.config import CONF_DIR, compose
+from scaseg.config import CONF_DIR, compose, run_config
 from scaseg.report.lines import row_keys
 from scaseg.report.published import rows_of
+from scaseg.runs.earlier import read_config
+from scaseg.runs.result import read_result
+from tests.conftest import ROOT
 
 
 def jobs(table: int, *arguments: str) -> list[list[str]]:
@@ -64,3 +69,17 @@ def test_the_command_line_wins() -> None:
     assert {(cfg.decoder.attn, cfg.seed) for cfg in configs} == {
         (attn, seed) for attn in ("sa", "ca", "sca") for seed in (0, 1, 2)
     }
+
+
+def test_the_lengths_table_is_that_of_its_records() -> None:
+    """Byte for byte; and their names are those that today's experiment=length asks for, so that a sweep skips them."""
+    module = importlib.import_module("experiments.length.make")
+    assert module.table() in (ROOT / "experiments/length/README.md").read_text()
+    for record in sorted((ROOT / "experiments/length/records").iterdir()):
+        kept = read_config(read_result(record)["config"])
+        recipe, weights = kept.training, kept.backbone.weights
+        asked = [f"training.lr={recipe.lr}", f"training.decoder_lr_mult={recipe.decoder_lr_mult}", f"seed={kept.seed}"]
+        asked += [f"training.max_steps={recipe.max_steps}", f"training.val_every={recipe.val_every}"]
+        given = ["experiment=length", f"decoder={kept.decoder.name}", f"backbone.weights={weights}", *asked]
+        run = run_config(compose("train", given))
+        assert replace(run, fingerprints=kept.fingerprints).name == kept.name == record.name
