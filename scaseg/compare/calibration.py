@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scaseg.data.labels import IGNORE, Mask
-from scaseg.evaluation.rows import BAND_BYTES, Rows, Views
+from scaseg.evaluation.row_bands import BAND_BYTES, Rows, Views
 
 Floats = npt.NDArray[np.float64]
 

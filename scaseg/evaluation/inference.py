@@ -8,7 +8,7 @@ from torch import Tensor
 from scaseg.data.sizes import Size
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.protocol import Resized as Twice
-from scaseg.evaluation.rows import Held, Resized, Rows, Views, Windows, best_class
+from scaseg.evaluation.row_bands import Held, Resized, Rows, Views, Windows, best_class
 
 Model = Callable[[Tensor], Tensor]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from scaseg.errors import UserError
-from scaseg.report.lines import Line, groups_of, lines_of
-from scaseg.report.notes import conventions, explanations, remarks
 from scaseg.report.runs import Run
 from scaseg.report.statistics import difference, summarise
 from scaseg.report.table import MISSING, Cell, Column, Table
+from scaseg.report.table_notes import conventions, explanations, remarks
+from scaseg.report.table_rows import Line, groups_of, lines_of
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 SUBJECTS = {

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from scaseg.errors import UserError
-from scaseg.report.notes import STATISTICS
 from scaseg.report.runs import BOOKKEEPING, Run, by_seed, differing
 from scaseg.report.statistics import difference, summarise
 from scaseg.report.table import MISSING, Cell, Column, Table
+from scaseg.report.table_notes import STATISTICS
 
 # key -> keys that follow from it and say nothing new beside it
 IMPLIED = {

@@ -13,7 +13,7 @@ from scaseg.compare.calibration import calibration_counts, expected_calibration_
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation.inference import scores
 from scaseg.evaluation.protocol import Protocol
-from scaseg.evaluation.rows import Held, Resized
+from scaseg.evaluation.row_bands import Held, Resized
 
 
 def test_confidence_is_the_softmax_of_the_resized_logits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scaseg.evaluation import rows
+from scaseg.evaluation import row_bands as rows
 from scaseg.evaluation.inference import labels_at, predict_labels, slide, windows
 from scaseg.evaluation.protocol import Mode, Protocol
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scaseg.complexity.memory import LiveTensors
 from scaseg.models.layers import bands
-from scaseg.models.layers.perception import MixFeedForward
+from scaseg.models.layers.block_branches import MixFeedForward
 
 
 def forward_and_gradients(ffn: MixFeedForward, x: torch.Tensor) -> list[torch.Tensor]:

@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from scaseg.config import CONF_DIR, compose, run_config
-from scaseg.report.lines import row_keys
 from scaseg.report.published import rows_of
+from scaseg.report.table_rows import row_keys
 from scaseg.runs.earlier import read_config
 from scaseg.runs.result import read_result
 from tests.conftest import ROOT

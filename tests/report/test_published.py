@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scaseg.report.counted import count_row, missing_part
+from scaseg.report.own_counts import count_row, missing_part
 from scaseg.report.published import Row, published, rows_of
 
 CELLS = [row for row in published() if row.ours and row.overrides]

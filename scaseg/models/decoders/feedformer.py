@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.layers.attention import CrossAttention, heads_for
+from scaseg.models.layers.block_branches import MixFeedForward
 from scaseg.models.layers.classifier import Classifier
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
-from scaseg.models.layers.perception import MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.resize import resize
 

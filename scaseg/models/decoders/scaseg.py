@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.layers.attention import ATTENTIONS, CrossAttention, PooledCrossAttention, heads_for
+from scaseg.models.layers.block_branches import LocalPerception, MixFeedForward
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+from scaseg.models.layers.classifier_end import scores, scores_in_shares
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
-from scaseg.models.layers.perception import LocalPerception, MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.recompute import CHOICES
 from scaseg.models.layers.resize import divided_up
-from scaseg.models.layers.scores import scores, scores_in_shares
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
 
 HEADS = (1, 2, 5, 8)

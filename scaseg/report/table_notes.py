@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from scaseg.report.lines import SCASEG, Line
 from scaseg.report.runs import BOOKKEEPING, Run, differing
 from scaseg.report.statistics import summarise
+from scaseg.report.table_rows import SCASEG, Line
 
 STATISTICS = (
     "Our mIoU: mean ± sample standard deviation over n seeds; Δ baseline: difference of means with its 95 %"

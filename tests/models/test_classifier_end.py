@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from scaseg.models.decoders.scaseg import SCASegDecoder
-from scaseg.models.layers import scores as module
+from scaseg.models.layers import classifier_end as module
 from scaseg.models.layers.add_resized import add_resized
+from scaseg.models.layers.block_branches import MixFeedForward
+from scaseg.models.layers.classifier_end import scores, scores_in_shares
 from scaseg.models.layers.fuse import Fuse
-from scaseg.models.layers.perception import MixFeedForward
 from scaseg.models.layers.pointwise import PointwiseConv
-from scaseg.models.layers.scores import scores, scores_in_shares
 
 
 def layers(channels: int, classes: int, dropout: float) -> nn.ModuleList:

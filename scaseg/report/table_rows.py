@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scaseg.report.counted import Counted, count_row, missing_part
+from scaseg.report.own_counts import Counted, count_row, missing_part
 from scaseg.report.published import Row, published, rows_of
 from scaseg.report.runs import Run, by_seed
 from scaseg.typed import Yaml
