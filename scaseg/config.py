@@ -120,7 +120,7 @@ def run_of(asked: TrainConfig) -> Run:
 
 def _chosen(given: Yaml, kind: type[Chosen], one: str = "") -> dict[str, Chosen]:
     """The choices of a group, by name: what experiments say of others is for when these are chosen."""
-    chosen = {name: kind(values) for name, values in given.items() if values and "_target_" in values}
+    chosen = {name: kind({"name": name, **values}) for name, values in given.items() if values and "_target_" in values}
     if one and len(chosen) != 1:
         raise UserError(f"{one}={','.join(chosen) or 'null'}: exactly one is to be chosen")
     return chosen

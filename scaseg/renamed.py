@@ -35,7 +35,8 @@ def renamed(command: str, argv: Sequence[str]) -> list[str]:
     keys = RENAMED.get(command, {})
     found, models, said = [], [], []
     for text in argv:
-        key, equals, value = text.partition("=")
+        given, equals, value = text.partition("=")
+        key = given.lstrip("+")
         if equals and key in keys:
             found.append(f"{keys[key]}={value}")
             said.append(f"{key}= is {keys[key]}= now")

@@ -8,6 +8,7 @@ from hydra.types import RunMode
 from scaseg.commands import command
 from scaseg.config import TrainConfig, run_of
 from scaseg.errors import UserError
+from scaseg.files import check_writable
 from scaseg.runs import store
 from scaseg.runs.records import leave, take
 from scaseg.schema import Run, check_trainable
@@ -30,10 +31,12 @@ def main(cfg: TrainConfig) -> None:
     wanted = run_of(cfg)
     check_trainable(wanted)
     run = asked(wanted)
-    refuse_failed(run.config)
     records = run.config.records
+    if records is not None:
+        check_writable("records", Path(records))
     if not run.config.fresh and take(run.config.name, run.folder, records):
         print(f"{run.folder} has its result from {records}")
+    refuse_failed(run.config)
     from scaseg.training.run import train  # takes seconds: after all that may be wrong with what was asked
     from scaseg.training.trainer import process_rank
 

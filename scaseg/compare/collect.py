@@ -15,12 +15,12 @@ from scaseg.compare.regions import (
     boundary_counts,
     boundary_width,
     object_counts,
-    region_counts,
     trimap_counts,
 )
 from scaseg.data.datasets import EvalItem, EvalSamples
 from scaseg.data.labels import Mask
 from scaseg.data.source import Source
+from scaseg.evaluation.regions import region_counts
 from scaseg.progress import ProgressLine
 from scaseg.trained.model import TrainedModel
 

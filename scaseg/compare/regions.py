@@ -11,16 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.data.labels import IGNORE, Mask
-
-Counts = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-
-def region_counts(prediction: Mask, truth: Mask, classes: int, where: Flags | None = None) -> Counts:
-    """(3, K), over the pixels of `where`, or over all."""
-    known = truth != IGNORE if where is None else (truth != IGNORE) & where
-    p, t = prediction[known], truth[known]
-    return np.stack([np.bincount(x, minlength=classes)[:classes] for x in (t[p == t], p, t)]).astype(np.int64)
+from scaseg.evaluation.regions import Counts, Flags, region_counts
 
 
 def boundary_counts(prediction: Mask, truth: Mask, classes: int, widths: Sequence[int]) -> Counts:

@@ -20,7 +20,7 @@ from scaseg.errors import UserError
 from scaseg.files import check_writable, write_json, write_text
 from scaseg.progress import stage
 from scaseg.runs.result import git_commit
-from scaseg.statistics.crossed import Estimate, Measure, Sample, estimate, grouped, holm, sample
+from scaseg.statistics.crossed import Estimate, Measure, Sample, estimate, grouped, holm, sample, summed
 from scaseg.typed import Json
 
 INTERVALS = {
@@ -123,6 +123,7 @@ def _figures(
 ) -> Json:
     """Every measure of every model, over its runs the mean, and the differences of all pairs."""
     claims = _several(models, found)
+    sums = {letter: [summed(statistics, groups) for statistics in runs] for letter, runs in found.items()}
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]
@@ -132,7 +133,7 @@ def _figures(
         samples: dict[str, Sample] = {}
         entry: Json = {"more_is_better": more_is_better, "models": {}, "differences": {}}
         for model in models:
-            one = samples[model.letter] = sample(found[model.letter], measure, groups)
+            one = samples[model.letter] = sample(sums[model.letter], measure)
             entry["models"][model.letter] = {
                 **_written(estimate(one, level)),
                 "std_over_seeds": float(np.std(one.values, ddof=1)) if len(one.values) > 1 else None,

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+import numpy as np
 from scipy.special import stdtrit  # quantiles of Student's t
+
+from scaseg.statistics.crossed import of_seeds, together
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,10 @@ def summarise(values: Sequence[float]) -> Summary:
 def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     """Of two groups, seed -> value: paired by seed where both have the same seeds."""
     mean = fmean(a.values()) - fmean(b.values())
-    if a.keys() == b.keys():
-        deviations = [a[seed] - b[seed] for seed in a]
-        if len(deviations) < 2:
-            return Difference(mean, None, None, True)
-        half = float(stdtrit(len(a) - 1, 0.975)) * stdev(deviations) / math.sqrt(len(a))
-        return Difference(mean, mean - half, mean + half, True)
+    paired = a.keys() == b.keys()
     if min(len(a), len(b)) < 2:
-        return Difference(mean, None, None, False)
-    variances = [stdev(group.values()) ** 2 / len(group) for group in (a, b)]
-    if sum(variances) == 0:
-        return Difference(mean, mean, mean, False)
-    freedom = sum(variances) ** 2 / sum(
-        variance**2 / (len(group) - 1) for variance, group in zip(variances, (a, b), strict=True)
-    )
-    half = float(stdtrit(freedom, 0.975)) * math.sqrt(sum(variances))
-    return Difference(mean, mean - half, mean + half, False)
+        return Difference(mean, None, None, paired)
+    groups = [[a[seed] - b[seed] for seed in a]] if paired else [list(a.values()), list(b.values())]
+    variance = together([of_seeds(np.array(values)) for values in groups])
+    half = float(stdtrit(variance.freedom, 0.975)) * math.sqrt(variance.value)
+    return Difference(mean, mean - half, mean + half, paired)

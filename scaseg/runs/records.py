@@ -12,6 +12,7 @@ from scaseg.runs.counts import COUNTS
 from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import RESULT
 from scaseg.runs.result import has_result, read_result, write_result
+from scaseg.runs.store import is_held
 
 BESIDE = ("metrics.csv", COUNTS)  # where the run has it
 PATHS = ("weights", "data_dir", "output_dir", "ckpt_path", "cache", "records")
@@ -38,8 +39,13 @@ def leave(run: Path, records: Path) -> Path:
 
 def take(name: str, folder: Path, records: str | None) -> bool:
     """Whether a run without a result had a record, which is in its folder then; name: the run's."""
-    if records is None or has_result(folder) or not has_result(Path(records) / name):
+    if records is None or has_result(folder) or is_held(folder) or not has_result(Path(records) / name):
         return False
+    try:
+        if (found := read_config(read_result(Path(records) / name)["config"]).name) != name:
+            raise UserError(f"it is of the run {found}")
+    except (UserError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"records={records}: {name} is no record of this run ({error}); move it away") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in (*BESIDE, RESULT):  # the result last: with it the run is done

@@ -4,9 +4,9 @@ A figure such as mIoU is a smooth function of counts summed over images. Its var
 delete-one-group jackknife (Tukey, 1958; groups: images that depend on each other, as frames of one video do), with
 degrees of freedom from the spread of its own terms; that over other seeds from the seeds' own figures (of two models
 after Welch, 1947). Both are added, and the error is Student's t. The interaction of seeds and images is counted twice
-(Owen, The pigeonhole bootstrap, 2007), which errs on the wide side. Why not percentiles of resamples: a
-resample that loses a rare class has another mIoU, so they are biased upwards, and three seeds are few to draw from.
-tests/statistics measures how often these intervals hold the truth.
+(Owen, The pigeonhole bootstrap, 2007), which errs on the wide side. Why not percentiles of resamples: one that loses a
+rare class has another mIoU, so they are biased upwards, and three seeds are few to draw from. tests/statistics measures
+how often these intervals hold the truth.
 """
 
 import re
@@ -31,6 +31,14 @@ class Variance:
 
     value: float
     freedom: float
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One run's statistics by name: over all images (...), and over those outside of each group (G, ...)."""
+
+    total: Mapping[str, Floats]
+    rest: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,20 @@ class Estimate:
         return nan if isnan(self.better) else 2 * min(self.better, 1 - self.better)
 
 
-def sample(runs: Sequence[Statistics], measure: Measure, groups: npt.NDArray[np.int64]) -> Sample:
-    """Of each seed's statistics; groups: of each image, 0 to G - 1."""
-    values, deviations = zip(*(_jackknife(statistics, measure, groups) for statistics in runs), strict=True)
+def summed(statistics: Statistics, groups: npt.NDArray[np.int64]) -> Sums:
+    """Once for all measures of a run; groups: of each image, 0 to G - 1."""
+    total, rest = {}, {}
+    for name, values in statistics.items():
+        by_group = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
+        np.add.at(by_group, groups, values)
+        total[name] = by_group.sum(0)
+        rest[name] = total[name] - by_group
+    return Sums(total, rest)
+
+
+def sample(runs: Sequence[Sums], measure: Measure) -> Sample:
+    """Of each seed's sums."""
+    values, deviations = zip(*(_jackknife(sums, measure) for sums in runs), strict=True)
     return Sample(np.array(values), np.mean(deviations, axis=0))
 
 
@@ -77,7 +96,7 @@ def estimate(one: Sample, level: float, other: Sample | None = None) -> Estimate
     value = one.value if other is None else one.value - other.value
     if isnan(value) or len(deviations) < 2 or np.isnan(deviations).any():
         return Estimate(value, nan, nan, nan)
-    parts = [_of_images(deviations), _together([_of_seeds(seeds) for seeds in values if len(seeds) > 1])]
+    parts = [_of_images(deviations), together([of_seeds(seeds) for seeds in values if len(seeds) > 1])]
     total = sum(part.value for part in parts)
     if total == 0:  # a model beside itself
         return Estimate(value, value, value, 0.5 if value == 0 else float(value > 0))
@@ -116,27 +135,20 @@ def grouped(names: Sequence[str], pattern: str | None) -> npt.NDArray[np.int64]:
     return np.array([numbers[key] for key in keys])
 
 
-def _jackknife(statistics: Statistics, measure: Measure, groups: npt.NDArray[np.int64]) -> tuple[float, Floats]:
+def _jackknife(sums: Sums, measure: Measure) -> tuple[float, Floats]:
     """The figure, and by how much it is above that without each group (G,).
 
     NaN where a part of it (a class) is of one group alone: without that group it is another figure.
     """
-    count = int(groups.max()) + 1
-    by_group = {}
-    for name, values in statistics.items():
-        by_group[name] = np.zeros((count, *values.shape[1:]))
-        np.add.at(by_group[name], groups, values)
-    total = {name: values.sum(0) for name, values in by_group.items()}
-    whole = measure(total)
+    whole, rest = measure(sums.total), measure(sums.rest)
     there = ~np.isnan(whole)
     if not there.any():
-        return nan, np.full(count, nan)
-    rest = measure({name: total[name] - values for name, values in by_group.items()})
+        return nan, np.full(len(rest), nan)
     return float(whole[there].mean()), (whole - rest)[:, there].mean(-1)
 
 
-def _together(parts: Sequence[Variance]) -> Variance:
-    """The sum of variances of seeds, with Welch's degrees of freedom."""
+def together(parts: Sequence[Variance]) -> Variance:
+    """The sum of variances of seeds, with Welch's degrees of freedom; 0 of none."""
     total = sum(part.value for part in parts)
     return Variance(total, _satterthwaite(parts) if total else 1.0)
 
@@ -155,7 +167,8 @@ def _satterthwaite(parts: Sequence[Variance]) -> float:
     return sum(part.value for part in parts) ** 2 / sum(part.value**2 / part.freedom for part in parts)
 
 
-def _of_seeds(values: Floats) -> Variance:
+def of_seeds(values: Floats) -> Variance:
+    """Of the mean of at least two seeds' figures (S,)."""
     return Variance(float(values.var(ddof=1)) / len(values), len(values) - 1)
 
 

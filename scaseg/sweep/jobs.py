@@ -31,6 +31,7 @@ class Job:
     fresh: bool
     retry: bool
     max_steps: int
+    records: str | None = None
     state: str = "waiting"
     step: int = 0
     first_step: int = 0
@@ -74,8 +75,6 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
         if run.hardware.num_nodes > 1:
             raise UserError("hydra/launcher=local is for one machine: hardware.num_nodes needs hydra/launcher=slurm")
         folder = Path(run.output_dir) / name
-        if not run.fresh:
-            take(name, folder, run.records)
         if folder not in jobs:
             tags[folder] = varied
             jobs[folder] = Job(
@@ -85,11 +84,14 @@ def plan(config: DictConfig, loader: ConfigLoader, overrides: Sequence[Sequence[
                 devices=run.hardware.devices,
                 fresh=run.fresh,
                 retry=run.retry == "failed",
+                records=run.records,
                 max_steps=run.training.max_steps,
             )
         indices.append(list(jobs).index(folder))
     name = _name(config, list(jobs))
     for job in jobs.values():
+        if not job.fresh:
+            take(job.folder.name, job.folder, job.records)
         job.overrides += _for_logger(config, name, tags[job.folder])
     return Plan(name, list(jobs.values()), indices)
 

@@ -5,12 +5,10 @@ from typing import Any
 import scaseg.torchvision_fix  # noqa: F401
 
 import numpy as np
-import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from scaseg.data.labels import IGNORE
+from scaseg.evaluation.regions import Counts, region_counts
 from scaseg.runs.counts import ImageCounts
 
 
@@ -19,7 +17,7 @@ class CountImages(Callback):
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
-        self.found: dict[str, Tensor] = {}
+        self.found: dict[str, Counts] = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.found = {}
@@ -34,21 +32,14 @@ class CountImages(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         for name, labels, truth in zip(batch["name"], outputs, batch["mask"], strict=True):
-            self.found[name] = image_counts(labels, truth, self.num_classes)
+            prediction = labels.cpu().numpy().astype(np.uint8)
+            self.found[name] = region_counts(prediction, truth.cpu().numpy(), self.num_classes)
 
     def all(self, names: list[str]) -> ImageCounts:
         """Of all processes, each of which calls this, in the order of `names`."""
-        found = {name: counts.cpu().numpy() for name, counts in self.found.items()}
+        found = self.found
         if dist.is_available() and dist.is_initialized():
-            everywhere: list[dict[str, Any]] = [{} for _ in range(dist.get_world_size())]
+            everywhere: list[dict[str, Counts]] = [{} for _ in range(dist.get_world_size())]
             dist.all_gather_object(everywhere, found)
             found = {name: counts for part in everywhere for name, counts in part.items()}
         return ImageCounts(tuple(names), np.stack([found[name] for name in names]))
-
-
-def image_counts(labels: Tensor, truth: Tensor, num_classes: int) -> Tensor:
-    """(H, W) train ids each -> (3, K) int64, on their device: pixels that both have, the prediction's, the truth's."""
-    known = truth != IGNORE
-    predicted, wanted = labels[known].long(), truth[known].long()
-    both = wanted[predicted == wanted]
-    return torch.stack([torch.bincount(ids, minlength=num_classes) for ids in (both, predicted, wanted)])

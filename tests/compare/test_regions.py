@@ -11,11 +11,11 @@ from scaseg.compare.regions import (
     boundary_counts,
     boundary_width,
     object_counts,
-    region_counts,
     trimap,
     trimap_counts,
 )
 from scaseg.data.labels import IGNORE
+from scaseg.evaluation.regions import region_counts
 
 MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 9999))
 

@@ -4,16 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from scaseg.compare.measures import mean_iou, pixel_accuracy
-from scaseg.compare.regions import region_counts
 from scaseg.config import compose, typed
-from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
 from scaseg.runs.counts import COUNTS, ImageCounts, read_counts, write_counts
 from scaseg.schema import EvaluateConfig
-from scaseg.training.image_counts import image_counts
 from tests.training.tiny import QUIET, config, folder_of, run
 
 pytestmark = QUIET
@@ -36,14 +32,6 @@ def test_their_sum_is_the_results(options: list[str], tmp_path: Path) -> None:
     again = read_counts(tmp_path / "out")
     assert again.names == counts.names
     assert np.array_equal(again.region, counts.region)
-
-
-def test_they_are_those_of_a_comparison() -> None:
-    generator = np.random.default_rng(0)
-    prediction, truth = generator.integers(0, 5, (2, 30, 40)).astype(np.uint8)
-    truth[:4] = IGNORE
-    found = image_counts(torch.from_numpy(prediction), torch.from_numpy(truth), 5)
-    assert np.array_equal(found.numpy(), region_counts(prediction, truth, 5))
 
 
 def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from scaseg.errors import UserError
 from scaseg.report.runs import collect
+from scaseg.runs import store
 from scaseg.runs.counts import read_counts
 from scaseg.runs.records import leave, take
 from tests.test_cli import Cli, cli
@@ -47,6 +48,30 @@ def test_a_sweep_skips_what_has_a_record(tmp_path: Path) -> None:
     trained = [path for path in (tmp_path / "there").glob("shapes*") if (path / "checkpoints").exists()]
     assert len(trained) == 1 and "-s2-" in trained[0].name
     assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_what_is_no_record_or_no_place_for_one_is_said_before_training(cli: Cli, tmp_path: Path) -> None:
+    status, _, err = cli("train", *TINY, "records=/proc/kept")
+    assert status == 2 and "error: records=/proc/kept: /proc cannot be written to" in err
+    assert not Path("runs").exists()
+    status, _, err = cli("train", *TINY, "records=kept", "output_dir=here")
+    assert status == 0, err
+    (record,) = Path("kept").iterdir()
+    result = json.loads((record / "result.json").read_text())
+    for content in ("{", "[]", "{}", json.dumps({**result, "config": {**result["config"], "seed": 9}})):
+        (record / "result.json").write_text(content)
+        for more in ([], ["--multirun", "seed=0"]):
+            status, _, err = cli("train", *TINY, "records=kept", "output_dir=there", *more)
+            assert status == 2 and f"error: records=kept: {record.name} is no record of this run (" in err
+    assert not list(Path("there").glob("shapes*"))
+
+
+def test_a_folder_in_which_a_run_is_trained_takes_no_record(tmp_path: Path) -> None:
+    (tmp_path / "kept" / "name").mkdir(parents=True)
+    (tmp_path / "kept" / "name" / "result.json").write_text("{}")
+    (tmp_path / "run").mkdir()
+    with store.held(tmp_path / "run"):
+        assert not take("name", tmp_path / "run", str(tmp_path / "kept"))
 
 
 def test_what_is_unfinished_leaves_nothing(tmp_path: Path) -> None:

@@ -1,16 +1,22 @@
 """How often intervals hold the truth, how often a difference is claimed where there is none, and what is refused."""
 
+from collections.abc import Sequence
 from itertools import combinations, product
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
 from scaseg.errors import UserError
-from scaseg.statistics.crossed import Sample, estimate, grouped, holm, sample
+from scaseg.statistics.crossed import Sample, Statistics, estimate, grouped, holm, sample, summed
 from tests.statistics.simulated import Covered, World, measure
 
 ALL = list(product((1, 5), (False, True), (3, 5, 10), (50, 250)))
+
+
+def of(runs: Sequence[Statistics], groups: npt.NDArray[np.int64]) -> Sample:
+    return sample([summed(statistics, groups) for statistics in runs], measure)
 
 
 def coverage(world: World, seeds: int, images: int, sets: int) -> Covered:
@@ -18,7 +24,7 @@ def coverage(world: World, seeds: int, images: int, sets: int) -> Covered:
     covered, generator = Covered(), np.random.default_rng(seeds * 1000 + images)
     for _ in range(sets):
         (runs,), groups = world.models(generator, 1, seeds, images)
-        found = estimate(sample(runs, measure, groups), 0.95)
+        found = estimate(of(runs, groups), 0.95)
         there = runs[0]["region"][:, 2].sum(0) > 0
         truth = world.truth[there].mean()
         covered.sets += 1
@@ -47,7 +53,7 @@ def test_equally_good_models_are_seldom_told_apart(models: int) -> None:
     generator, world, wrong = np.random.default_rng(models), World(1, True), 0
     for _ in range(200):
         found, groups = world.models(generator, models, 3, 50)
-        samples = [sample(runs, measure, groups) for runs in found]
+        samples = [of(runs, groups) for runs in found]
         p_values = [estimate(a, 0.95, b).p_value for a, b in combinations(samples, 2)]
         wrong += any(p < 0.05 for p in holm(p_values))
     assert wrong <= 10
@@ -65,7 +71,7 @@ def test_images_alone_are_the_jackknife() -> None:
     """One seed, a mean over images: their standard error, degrees of freedom by their kurtosis."""
     generator = np.random.default_rng(0)
     counts = generator.normal(10, 2, 60)
-    one = sample([{"x": counts[:, None]}], lambda sums: sums["x"] / 60, np.arange(60))
+    one = sample([summed({"x": counts[:, None]}, np.arange(60))], lambda sums: sums["x"] / 60)
     assert one.value == pytest.approx(counts.mean())
     found = estimate(one, 0.95)
     freedom = min(59, 2 * 60 / (stats.kurtosis(counts, fisher=False) - 1))
@@ -91,13 +97,13 @@ def test_what_is_not_known_is_not_said() -> None:
         (counts * [[1, 0]] + np.eye(6, 1)[:, :, None] * [[0, 1]], np.arange(6)),
         (0 * counts, np.arange(6)),
     ):
-        found = estimate(sample([{"region": region}], measure, groups), 0.95)
+        found = estimate(of([{"region": region}], groups), 0.95)
         assert np.isnan([found.low, found.high, found.better, found.p_value]).all()
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
     (runs,), groups = World(1, False).models(np.random.default_rng(0), 1, 3, 50)
-    one = sample(runs[:1], measure, groups)
+    one = of(runs[:1], groups)
     found = estimate(one, 0.95, one)
     assert (found.value, found.low, found.high, found.better) == (0, 0, 0, 0.5)
 

@@ -68,7 +68,7 @@ def test_a_strangers_loss_and_schedule_are_one_file_and_one_yaml_each(
     )
     for group, name, kind in (("loss", "squared", "Squared"), ("schedule", "half", "Half")):
         (tmp_path / "conf" / group).mkdir(parents=True)
-        text = f"# @package {group}.{name}\n_target_: mine.{kind}\nname: {name}\n"
+        text = f"# @package {group}.{name}\n_target_: mine.{kind}\n"
         (tmp_path / "conf" / group / f"{name}.yaml").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     search = f"hydra.searchpath=[file://{tmp_path}/conf]"
@@ -119,6 +119,7 @@ def test_earlier_keys_are_taken_for_todays(capsys: pytest.CaptureFixture[str]) -
         "loss=[cross_entropy,dice]",
     ]
     assert "note: training.betas= is optimizer.adamw.betas= now" in capsys.readouterr().err
+    assert renamed("train", ["+decoder.weights_sha256=ab"]) == ["weights_sha256=ab"]
 
 
 def test_a_configuration_from_before_the_groups_is_the_run_that_it_was() -> None:
