@@ -27,11 +27,7 @@ def replacing(path: Path, durable: bool = True, size: int = 0) -> Iterator[Path]
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield beside
-        if durable:
-            _flush(beside)
-        beside.replace(path)
-        if durable:
-            _flush(path.parent)
+        put(beside, path, durable)
     except OSError as error:
         written = beside.stat().st_size if beside.exists() else 0
         with suppress(OSError):
@@ -43,6 +39,15 @@ def replacing(path: Path, durable: bool = True, size: int = 0) -> Iterator[Path]
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def put(beside: Path, path: Path, durable: bool = True) -> None:
+    """Give a file or folder that was written whole beside its place its name; see `replacing`."""
+    if durable:
+        _flush(beside)
+    beside.replace(path)
+    if durable:
+        _flush(path.parent)
 
 
 @contextmanager
@@ -57,7 +62,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     try:
         beside.mkdir(parents=True, exist_ok=True)
         yield beside
-        beside.replace(folder)
+        put(beside, folder, durable=False)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     finally:

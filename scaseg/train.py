@@ -8,9 +8,8 @@ from hydra.types import RunMode
 from scaseg.commands import command
 from scaseg.config import TrainConfig, run_of
 from scaseg.errors import UserError
-from scaseg.files import check_writable
 from scaseg.runs import store
-from scaseg.runs.records import leave, take
+from scaseg.runs.records import check_place, leave, take
 from scaseg.schema import Run, check_trainable
 
 
@@ -33,15 +32,16 @@ def main(cfg: TrainConfig) -> None:
     run = asked(wanted)
     records = run.config.records
     if records is not None:
-        check_writable("records", Path(records))
-    if not run.config.fresh and take(run.config.name, run.folder, records):
+        check_place(records)
+    taken = not run.config.fresh and take(run.config.name, run.folder, records)
+    if taken:
         print(f"{run.folder} has its result from {records}")
     refuse_failed(run.config)
     from scaseg.training.run import train  # takes seconds: after all that may be wrong with what was asked
     from scaseg.training.trainer import process_rank
 
     train(run)
-    if records is not None and process_rank() == 0:
+    if records is not None and not taken and process_rank() == 0:
         print(f"record:   {leave(run.folder, Path(records))}")
 
 

@@ -43,9 +43,9 @@ def compare(options: CompareConfig) -> Json:
         options.calibration_bins,
         config.protocol.mean_over,
     )
-    found, shown = collect(models, source, settings, options.pictures, options.images)
     pattern = options.groups or getattr(source, "groups", None)
     groups = grouped([source.name(i) for i in range(len(source))], pattern)
+    found, shown = collect(models, source, settings, options.pictures, options.images)
     with stage("leaving out each group of images"):
         figures = _figures(models, found, settings, source.labels.names, groups, options.level)
     result: Json = {

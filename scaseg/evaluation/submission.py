@@ -18,6 +18,7 @@ from scaseg.data.release import Submission
 from scaseg.errors import UserError
 from scaseg.evaluation.coco import read_segments, segments
 from scaseg.evaluation.metrics import confusion_matrix
+from scaseg.files import put
 
 PREDICTIONS = "predictions"  # the tree of PNGs, within the folder
 Report = Callable[[int, int], None]
@@ -86,7 +87,7 @@ class SubmissionWriter:
             archive = f"{name}.zip"
         else:
             archive = Path(shutil.make_archive(str(self.part / name), form.archive, tree)).name
-        self.part.rename(self.folder)
+        put(self.part, self.folder, durable=False)
         self.archive = self.folder / archive
         return matrix
 

@@ -13,6 +13,7 @@ import cv2
 from scaseg.data import draw
 from scaseg.data.overheard import overhearing
 from scaseg.errors import UserError
+from scaseg.files import put
 from scaseg.predict.outputs import Outputs, write_mask
 from scaseg.progress import ProgressLine
 from scaseg.trained.images import Picture
@@ -99,7 +100,7 @@ def predict_video(model: TrainedModel, one: Input, outputs: Outputs, batch_size:
         outputs.note(one, reading.damage)
         for kind, part in parts.items():
             targets[kind].parent.mkdir(parents=True, exist_ok=True)
-            part.rename(targets[kind])
+            put(part, targets[kind], durable=False)
     if reading.damage:
         raise UserError(f"{one.path}: {reading.damage}")
     if 0 < reading.announced != number:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.errors import UserError
-from scaseg.files import new_folder, replacing
+from scaseg.files import check_writable, new_folder, replacing
 from scaseg.runs.counts import COUNTS
 from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import RESULT
@@ -16,6 +16,13 @@ from scaseg.runs.store import is_held
 
 BESIDE = ("metrics.csv", COUNTS)  # where the run has it
 PATHS = ("weights", "data_dir", "output_dir", "ckpt_path", "cache", "records")
+
+
+def check_place(records: str) -> None:
+    """UserError where no record can be left: asked before hours of training, as the answer would come after."""
+    if Path(records).is_file():
+        raise UserError(f"records={records} is a file: name a folder")
+    check_writable("records", Path(records))
 
 
 def leave(run: Path, records: Path) -> Path:

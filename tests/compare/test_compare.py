@@ -136,6 +136,8 @@ def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tm
         ([f"ckpt=[{one},{other}]", "trimap_widths=[0]"], "error: trimap_widths=[0]: pixels, at least 1"),
         ([f"ckpt=[{one},{other}]", "object_sizes=[9,4]"], "error: object_sizes=[9, 4]: areas in pixels"),
         ([f"ckpt=[{one},{other}]", "boundary_widths=[2]"], "error: boundary_widths=[2.0]: shares"),
+        ([f"ckpt=[{one},{other}]", "groups='('"], "error: groups=(: no regular expression"),
+        ([f"ckpt=[{one},{other}]", "groups=^x"], "error: groups=^x finds nothing in the name val_00000"),
         ([f"ckpt=[{one},{other}]", "split=exam"], "error: shapes has no split 'exam'"),
         (
             [f"ckpt=[{one},{other}]", "hardware.accelerator=abacus"],
@@ -150,6 +152,7 @@ def test_what_cannot_be_compared_is_said(runs: dict[str, Path], compare: Any, tm
         status, out, err = compare(*arguments)
         assert status == 2
         assert message in err
+        assert "images, " not in err  # before the images are looked at
         assert out == ""
         assert not (tmp_path / "comparisons").exists()
 

@@ -53,6 +53,9 @@ def test_a_sweep_skips_what_has_a_record(tmp_path: Path) -> None:
 def test_what_is_no_record_or_no_place_for_one_is_said_before_training(cli: Cli, tmp_path: Path) -> None:
     status, _, err = cli("train", *TINY, "records=/proc/kept")
     assert status == 2 and "error: records=/proc/kept: /proc cannot be written to" in err
+    Path("file").touch()
+    status, _, err = cli("train", *TINY, "records=file")
+    assert status == 2 and "error: records=file is a file: name a folder" in err
     assert not Path("runs").exists()
     status, _, err = cli("train", *TINY, "records=kept", "output_dir=here")
     assert status == 0, err
