@@ -1,5 +1,6 @@
 """The choices of classes that make a model and its data, with what is known here of their arguments."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -48,7 +49,21 @@ class Decoder(Part):
 
 
 class DatasetPart(Part):
-    """The dataset. train_split, val_split: names of its splits."""
+    """The dataset. train_split, val_split: names of its splits.
+
+    groups: a regular expression; images in whose names it finds the same depend on each other, as frames of one video
+    do. It changes what intervals say and nothing that is learned.
+    """
+
+    def check(self) -> None:
+        try:
+            re.compile(self.groups or "")
+        except re.error as error:
+            raise UserError(f"dataset.groups={self.groups}: no regular expression ({error})") from error
+
+    @property
+    def groups(self) -> str | None:
+        return self.text("groups")
 
     @property
     def train_split(self) -> str:

@@ -181,6 +181,7 @@ class Run(Settings, Parts):
     def identity(self) -> Json:
         """What determines the result, as plain values: of files their fingerprints count, not where they lie."""
         plain = {key: value for key, value in to_plain(self).items() if key not in NOT_IDENTITY}
+        plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key != "groups"}
         for key, digest in self.fingerprints.items():
             part, _, option = key.partition(".")
             if option:

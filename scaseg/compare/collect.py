@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from scaseg.compare.calibration import calibration_counts
 from scaseg.compare.contenders import Contender, predicted
-from scaseg.compare.measures import Settings, mean_iou
+from scaseg.compare.measures import Settings
 from scaseg.compare.regions import (
     boundary_counts,
     boundary_width,
@@ -20,7 +20,7 @@ from scaseg.compare.regions import (
 from scaseg.data.datasets import EvalItem, EvalSamples
 from scaseg.data.labels import Mask
 from scaseg.data.source import Source
-from scaseg.evaluation.regions import region_counts
+from scaseg.evaluation.regions import mean_iou, region_counts
 from scaseg.progress import ProgressLine
 from scaseg.trained.model import TrainedModel
 

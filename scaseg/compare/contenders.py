@@ -104,7 +104,7 @@ def _paths(given: str, which: Which) -> list[Path]:
 def _identity(run: Run) -> str:
     """All but the seed, and the weights that each may have started from."""
     recipe = [run.training, run.loss, run.optimizer, run.schedule]
-    return repr([run.backbone, run.decoder, run.dataset, run.augment, run.protocol, *recipe])
+    return repr([run.backbone, run.decoder, run.dataset.changed(groups=None), run.augment, run.protocol, *recipe])
 
 
 def _described(run: Run) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from scaseg.compare.calibration import expected_calibration_error
 from scaseg.evaluation.protocol import MeanOver
+from scaseg.evaluation.regions import WORST, class_iou, mean_over_images, pixel_accuracy
 from scaseg.statistics.crossed import Floats, Measure
 
 
@@ -32,44 +31,22 @@ class Named:
     more_is_better: bool = True
 
 
-def class_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
-    """(..., 3, K) -> (..., K) percent; NaN for a class that takes no part in the mean (see evaluation.metrics)."""
-    both, predicted, truth = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
-    labelled = truth.sum(-1, keepdims=True) > 0
-    counted = truth > 0 if mean_over is MeanOver.truth else labelled & (truth + predicted > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        iou: Floats = np.where(counted, 100 * both / (predicted + truth - both), np.nan)
-    return iou
-
-
-def mean_iou(counts: Floats, mean_over: MeanOver = MeanOver.truth) -> Floats:
-    """(..., 3, K) -> (...) percent, over the classes that count; NaN where none does."""
-    iou = class_iou(counts, mean_over)
-    there = ~np.isnan(iou)
-    number = there.sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Floats = np.where(number > 0, np.where(there, iou, 0).sum(-1) / number, np.nan)
-    return mean
-
-
-def pixel_accuracy(counts: Floats) -> Floats:
-    """(..., 3, K) -> (...) percent; NaN where the truth has no pixel."""
-    with np.errstate(invalid="ignore"):
-        accuracy: Floats = 100 * counts[..., 0, :].sum(-1) / counts[..., 2, :].sum(-1)
-    return accuracy
-
-
 def measures(settings: Settings) -> list[Named]:
     """All scalar measures, the most asked for first."""
 
     def iou_of(name: str, at: int) -> Measure:
         return lambda sums: class_iou(sums[name][..., at, :, :], settings.mean_over)
 
+    def mean_of(name: str) -> Measure:
+        return lambda sums: mean_over_images(sums[name])
+
     bands = [f"boundary IoU, {100 * share:g} % of the diagonal" for share in settings.boundary]
     trimaps = [f"trimap IoU, {width} px" for width in settings.trimap]
     objects = [f"IoU, {name}" for name in _size_names(settings.sizes)]
     return [
         Named("mIoU", lambda sums: class_iou(sums["region"], settings.mean_over)),
+        Named("mIoU of each image, mean", mean_of("image")),
+        Named(f"the same, worst {WORST:.0%} of the images", mean_of("worst")),
         Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])[..., None]),
         *(Named(name, iou_of("boundary", i)) for i, name in enumerate(bands)),
         *(Named(name, iou_of("trimap", i)) for i, name in enumerate(trimaps)),

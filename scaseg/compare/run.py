@@ -16,7 +16,9 @@ from scaseg.compare.measures import Settings, class_measure, measures
 from scaseg.compare.options import CompareConfig
 from scaseg.compare.page import file_name, page
 from scaseg.data import draw
+from scaseg.data.build import groups_of
 from scaseg.errors import UserError
+from scaseg.evaluation.regions import image_terms
 from scaseg.files import check_writable, write_json, write_text
 from scaseg.progress import stage
 from scaseg.runs.result import git_commit
@@ -43,7 +45,7 @@ def compare(options: CompareConfig) -> Json:
         options.calibration_bins,
         config.protocol.mean_over,
     )
-    pattern = options.groups or getattr(source, "groups", None)
+    pattern = options.groups or groups_of(config.dataset)
     groups = grouped([source.name(i) for i in range(len(source))], pattern)
     found, shown = collect(models, source, settings, options.pictures, options.images)
     with stage("leaving out each group of images"):
@@ -123,7 +125,10 @@ def _figures(
 ) -> Json:
     """Every measure of every model, over its runs the mean, and the differences of all pairs."""
     claims = _several(models, found)
-    sums = {letter: [summed(statistics, groups) for statistics in runs] for letter, runs in found.items()}
+    sums = {
+        letter: [summed({**one, **image_terms(one["region"])}, groups) for one in runs]
+        for letter, runs in found.items()
+    }
     named: list[tuple[str, str, Measure, bool]] = [
         ("measures", measure.name, measure.of, measure.more_is_better) for measure in measures(settings)
     ]

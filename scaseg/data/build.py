@@ -8,7 +8,7 @@ from scaseg.errors import UserError
 from scaseg.named import DATASETS, named_class
 from scaseg.parts import DatasetPart
 
-OURS = ("train_split", "val_split", "query_pool")  # of the part's keys those that no class takes
+OURS = ("train_split", "val_split", "query_pool", "groups")  # of the part's keys those that no class takes
 
 
 def dataset_class(dataset: DatasetPart) -> Any:
@@ -41,3 +41,9 @@ def build_source(dataset: DatasetPart, data_dir: str | None, split: str) -> Any:
         unknown = [key for key in options if key not in known]
         wrong = f"no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}" if unknown else error
         raise UserError(f"dataset={dataset.name}: {wrong}") from error
+
+
+def groups_of(dataset: DatasetPart) -> str | None:
+    """`dataset.groups`, or what the dataset says of itself; None: no image depends on another."""
+    own: str | None = getattr(dataset_class(dataset), "groups", None)
+    return dataset.groups or own

@@ -35,6 +35,7 @@ class ReportConfig:
     format: Format = Format.markdown
     output: str | None = None  # a file; null: standard output
     baseline: str | None = None  # a row's number or its variant: the row that differences are taken to
+    groups: str | None = None  # regular expression: images in whose names it finds the same depend on each other
     rows: Rows = Rows.ours  # all: other people's methods too, in Tables I-IV
     figure: str | None = None  # a .png, .svg or .pdf: mIoU over GFLOPs
     figure_dataset: str | None = None  # null: that of the runs; without runs ade20k, the paper's
@@ -80,7 +81,7 @@ def main(cfg: ReportConfig) -> None:
     if cfg.table is None:
         if not runs and cfg.format is not Format.html:
             raise UserError(f"runs={cfg.runs}: none of them can be used\n" + "\n".join(problems))
-        tables = [runs_table(runs, problems, cfg.baseline)] if runs else []
+        tables = [runs_table(runs, problems, cfg.baseline, cfg.groups)] if runs else []
     else:
         from scaseg.report.paper_table import paper_table
 
@@ -90,9 +91,9 @@ def main(cfg: ReportConfig) -> None:
         chosen = numbers if cfg.table == "all" else [cfg.table]
         ours = cfg.rows is Rows.ours
         with stage("counting parameters and multiply-adds"):
-            tables = [paper_table(int(number), runs, problems, cfg.baseline, ours) for number in chosen]
+            tables = [paper_table(int(number), runs, problems, cfg.baseline, ours, cfg.groups) for number in chosen]
         if cfg.format is Format.html and runs:
-            tables.insert(0, runs_table(runs))
+            tables.insert(0, runs_table(runs, groups=cfg.groups))
     if cfg.format is Format.html:
         from scaseg.report.html import page
 

@@ -1,11 +1,11 @@
 """The paper's tables with our counts and our runs beside the printed figures."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from scaseg.errors import UserError
+from scaseg.report.measured import CHANGE, Figures, Measured, measured
 from scaseg.report.runs import Run
-from scaseg.report.statistics import difference, summarise
 from scaseg.report.table import MISSING, Cell, Column, Table
 from scaseg.report.table_notes import conventions, explanations, remarks
 from scaseg.report.table_rows import Line, groups_of, lines_of
@@ -35,21 +35,25 @@ def paper_table(
     problems: Sequence[str] = (),
     baseline: str | None = None,
     ours: bool = True,
+    pattern: str | None = None,
 ) -> Table:
     """Table `number` (1 to 8); `ours` leaves other people's methods out of Tables I-IV.
 
-    baseline: a row's number or its variant, for the difference column. Raises UserError for a baseline that
-    is not in the table, and where two runs claim one cell.
+    baseline: a row's number or its variant, for the difference column; pattern: see `measured`. Raises UserError for a
+    baseline that is not in the table, and where two runs claim one cell.
     """
     lines = lines_of(number, runs, ours)
     groups = groups_of(lines, number >= 5 or not ours)
-    columns = _labels(number, ours) + _counts(lines) + _measured(lines, groups, baseline)
+    bases = None if baseline is None else _bases(groups, baseline)
+    found = _found(lines, bases, pattern)
+    columns = _labels(number, ours) + _counts(lines) + _measured(lines, groups, found, bases)
+    notes = [*conventions(number), *explanations(lines), *remarks(number, lines, runs, problems)]
     return Table(
         f"Table {ROMAN[number - 1]}: {SUBJECTS[number]}",
         [column for column, _ in columns],
         [[make(line) for _, make in columns] for line in lines],
         {lines.index(group[0]) for group in groups},
-        [*conventions(number), *explanations(lines), *remarks(number, lines, runs, problems)],
+        notes + [note for one, _ in found.values() if (note := one.note())],
     )
 
 
@@ -114,10 +118,29 @@ def _counted_alike(lines: Sequence[Line]) -> list[list[str]]:
     return alike
 
 
-def _measured(lines: Sequence[Line], groups: Sequence[Sequence[Line]], baseline: str | None) -> Columns:
+def _found(
+    lines: Sequence[Line], bases: Mapping[int, Line] | None, pattern: str | None
+) -> dict[str, tuple[Measured, dict[int, Figures]]]:
+    """By dataset: of the lines that have runs on it, and of each by its id."""
+    found = {}
+    for dataset in dict.fromkeys(dataset for line in lines for dataset in line.runs):
+        mine = [line for line in lines if line.runs.get(dataset)]
+        places = {id(line): i for i, line in enumerate(mine)}
+        near = {i: places.get(id((bases or {}).get(id(line)))) for i, line in enumerate(mine)}
+        known = {i: base for i, base in near.items() if base is not None}
+        rows = measured(dataset, [line.runs[dataset] for line in mine], known, pattern)
+        found[dataset] = rows, dict(zip(places, rows.rows, strict=True))
+    return found
+
+
+def _measured(
+    lines: Sequence[Line],
+    groups: Sequence[Sequence[Line]],
+    found: Mapping[str, tuple[Measured, Mapping[int, Figures]]],
+    bases: Mapping[int, Line] | None,
+) -> Columns:
     printed = list(dict.fromkeys(dataset for line in lines for dataset in line.row.miou))
-    measured = list(dict.fromkeys(dataset for line in lines for dataset in line.runs))
-    bases = None if baseline is None else _bases(groups, baseline)
+    measured = list(found)
     columns: Columns = []
     for dataset in dict.fromkeys([*printed, *measured]):
         name, short = f"mIoU, {NAMES.get(dataset, dataset)}", f"mIoU_{dataset}"
@@ -125,13 +148,17 @@ def _measured(lines: Sequence[Line], groups: Sequence[Sequence[Line]], baseline:
             best = _best(groups, partial(_printed_miou, dataset))
             columns.append((Column(f"{name}: paper", names=(f"{short}_paper",)), partial(_published, dataset, best)))
         if dataset in measured or not measured:
-            best = _best(groups, partial(_mean, dataset))
+            figures = found[dataset][1] if dataset in measured else {}
+            best = _best(groups, partial(_mean, figures))
             names = tuple(f"{short}_{part}" for part in ("mean", "std", "n"))
             kept = len(measured) == 1  # of several only one could stay in sight
-            columns.append((Column(f"{name}: ours", names=names, kept=kept), partial(_ours, dataset, best)))
+            columns.append((Column(f"{name}: ours", names=names, kept=kept), partial(_ours, figures, best)))
+        if dataset in measured and found[dataset][0].known:
+            names = (f"{short}_low", f"{short}_high")
+            columns.append((Column("95 %", names=names), partial(_interval, figures)))
         if dataset in measured and bases is not None:
-            names = tuple(f"{short}_difference{part}" for part in ("", "_low", "_high"))
-            columns.append((Column("Δ baseline", names=names), partial(_against, dataset, bases)))
+            names = tuple(f"{short}_{part}" for part in CHANGE)
+            columns.append((Column("Δ baseline", names=names), partial(_against, figures, bases)))
     return columns
 
 
@@ -164,21 +191,21 @@ def _published(dataset: str, best: set[int], line: Line) -> Cell:
     return MISSING if value is None else Cell(f"{value:.{digits}f}", id(line) in best, (value,))
 
 
-def _ours(dataset: str, best: set[int], line: Line) -> Cell:
-    if not (values := line.values(dataset)):
+def _ours(figures: Mapping[int, Figures], best: set[int], line: Line) -> Cell:
+    if id(line) not in figures:
         return Cell(line.missing or "not run")
-    summary = summarise(list(values.values()))
+    summary = figures[id(line)].summary
     return Cell(summary.text(), id(line) in best, summary.numbers)
 
 
-def _against(dataset: str, bases: dict[int, Line], line: Line) -> Cell:
-    base = bases.get(id(line))
-    if base is None or not line.values(dataset) or not base.values(dataset):
+def _interval(figures: Mapping[int, Figures], line: Line) -> Cell:
+    return figures[id(line)].interval if id(line) in figures else MISSING
+
+
+def _against(figures: Mapping[int, Figures], bases: Mapping[int, Line], line: Line) -> Cell:
+    if id(line) not in figures:
         return MISSING
-    if base is line:
-        return Cell("baseline")
-    found = difference(line.values(dataset), base.values(dataset))
-    return Cell(found.text(), numbers=found.numbers)
+    return Cell("baseline") if bases.get(id(line)) is line else figures[id(line)].difference
 
 
 def _best(groups: Iterable[Sequence[Line]], value: Value) -> set[int]:
@@ -190,9 +217,8 @@ def _best(groups: Iterable[Sequence[Line]], value: Value) -> set[int]:
     return best
 
 
-def _mean(dataset: str, line: Line) -> float | None:
-    values = line.values(dataset)
-    return summarise(list(values.values())).mean if values else None
+def _mean(figures: Mapping[int, Figures], line: Line) -> float | None:
+    return figures[id(line)].summary.mean if id(line) in figures else None
 
 
 def _printed_miou(dataset: str, line: Line) -> float | None:

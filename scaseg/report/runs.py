@@ -17,7 +17,7 @@ from scaseg.schema import Run as Configuration
 from scaseg.typed import dotted, to_plain
 
 # keys that say when something is written down, and determine no figure of the last step
-BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every")
+BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every", "dataset.groups")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
 
 

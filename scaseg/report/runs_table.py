@@ -1,12 +1,12 @@
 """A table of any runs: a row for each configuration, a column for each config key in which they differ."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaseg.errors import UserError
+from scaseg.report.measured import BESIDE, CHANGE, Figures, Measured, measured
 from scaseg.report.runs import BOOKKEEPING, Run, by_seed, differing
-from scaseg.report.statistics import difference, summarise
 from scaseg.report.table import MISSING, Cell, Column, Table
 from scaseg.report.table_notes import STATISTICS
 
@@ -29,38 +29,56 @@ ASKED = {
 SCASEG_ASKED = {"decoder.attn": "attention", "lpm": "lpm"}
 
 
-def runs_table(runs: Sequence[Run], problems: Sequence[str] = (), baseline: str | None = None) -> Table:
-    """Runs that differ only in the seed share a row. baseline: a row's number or its values.
+def runs_table(
+    runs: Sequence[Run], problems: Sequence[str] = (), baseline: str | None = None, groups: str | None = None
+) -> Table:
+    """Runs that differ only in the seed share a row. baseline: a row's number or its values; groups: see `measured`.
 
     Raises UserError for a baseline that is not there, and where two runs have one configuration and one seed.
     """
     names = columns_of(runs)
     labels, rows = configurations(runs)
-    values = [
-        {seed: run.miou for seed, run in by_seed(group, " ".join(label)).items()}
-        for group, label in zip(rows, labels, strict=True)
-    ]
+    seeds = [by_seed(group, " ".join(label)) for group, label in zip(rows, labels, strict=True)]
     base = None if baseline is None else _base(labels, baseline)
+    found, figures = _measured(seeds, base, groups)
+    beside = [name for name in BESIDE if all(name in one.beside for one in found)]
     columns = [Column("row"), *(Column(name, False) for name in names), Column("params, M", names=("params",))]
     columns.append(Column("mIoU", names=("mIoU_mean", "mIoU_std", "mIoU_n"), kept=True))
+    known = any(one.known for one in found)
+    columns += [Column("95 %", names=("mIoU_low", "mIoU_high"))] * known
+    columns += [Column(BESIDE[name], names=(f"mIoU_{name}",)) for name in beside]
     if base is not None:
-        columns.append(Column("Δ baseline", names=("difference", "difference_low", "difference_high")))
+        columns.append(Column("Δ baseline", names=CHANGE))
     table = Table("Runs", columns, above=alike(runs, names))
-    datasets = {group[0].dataset for group in rows}
-    means = [summarise(list(seeds.values())) for seeds in values]
-    best = max((mean.mean for mean in means), default=None) if len(datasets) == 1 and len(rows) > 1 else None
-    for number, (group, label, seeds, mean) in enumerate(zip(rows, labels, values, means, strict=True)):
+    best = max(one.summary.mean for one in figures) if len(found) == 1 and len(rows) > 1 else None
+    for number, (group, label, one) in enumerate(zip(rows, labels, figures, strict=True)):
         params = group[0].params
         cells = [Cell(str(number + 1), numbers=(number + 1,)), *map(Cell, label)]
         cells += [MISSING if params is None else Cell(f"{params / 1e6:.3f}", numbers=(params,))]
-        cells += [Cell(mean.text(), mean.mean == best, mean.numbers)]
+        cells += [Cell(one.summary.text(), one.summary.mean == best, one.summary.numbers)]
+        cells += [one.interval] * known
+        cells += [Cell(f"{one.beside[name]:.2f}", numbers=(one.beside[name],)) for name in beside]
         if base is not None:
-            found = difference(seeds, values[base])
-            cells += [Cell("baseline") if base == number else Cell(found.text(), numbers=found.numbers)]
+            cells += [Cell("baseline") if base == number else one.difference]
         table.rows.append(cells)
-    table.notes = [STATISTICS]
+    table.notes = [STATISTICS, *(note for one in found if (note := one.note()))]
     table.notes += [f"Not used: {problem}." for problem in problems]
     return table
+
+
+def _measured(
+    seeds: Sequence[Mapping[int, Run]], base: int | None, groups: str | None
+) -> tuple[list[Measured], list[Figures]]:
+    """By dataset, as images of two are not the same; and of each row. base: the baseline's number, None: none."""
+    datasets = [next(iter(row.values())).dataset for row in seeds]
+    found: list[Measured] = []
+    figures: dict[int, Figures] = {}
+    for dataset in dict.fromkeys(datasets):
+        mine = [i for i, name in enumerate(datasets) if name == dataset]
+        bases = {i: mine.index(base) for i in range(len(mine))} if base in mine else {}
+        found.append(measured(dataset, [seeds[i] for i in mine], bases, groups))
+        figures |= dict(zip(mine, found[-1].rows, strict=True))
+    return found, [figures[i] for i in range(len(seeds))]
 
 
 def alike(runs: Sequence[Run], names: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from scaseg.report.statistics import summarise
 from scaseg.report.table_rows import SCASEG, Line
 
 STATISTICS = (
-    "Our mIoU: mean ± sample standard deviation over n seeds; Δ baseline: difference of means with its 95 %"
-    " confidence interval, seed by seed where both have the same seeds, else Welch's."
+    "Our mIoU: mean ± sample standard deviation over n seeds; 95 %: its interval; Δ baseline: the difference of means"
+    " with its 95 % interval, and P, how likely it is truly above 0; of one seed neither is known."
 )
 COUNTED = {"params": "params", "gflops": "GFLOPs", "cityscapes": "GFLOPs on Cityscapes"}
 # Keys that make a row or follow from it: runs of two rows may differ in them.

@@ -22,10 +22,6 @@ class Line:
     counted: Counted | None
     runs: dict[str, dict[int, Run]] = field(default_factory=dict)
 
-    def values(self, dataset: str) -> dict[int, float]:
-        """Seed -> mIoU."""
-        return {seed: run.miou for seed, run in self.runs.get(dataset, {}).items()}
-
 
 def row_keys(row: Row) -> Yaml:
     """Config keys and values by which a run is known to belong to the row."""

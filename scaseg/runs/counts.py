@@ -29,6 +29,11 @@ def write_counts(folder: Path, counts: ImageCounts) -> None:
     write_bytes(folder / COUNTS, whole.getbuffer())
 
 
+def has_counts(folder: Path) -> bool:
+    """Whether what the folder is of kept them."""
+    return (folder / COUNTS).is_file()
+
+
 def read_counts(folder: Path) -> ImageCounts:
     """A folder's counts; UserError where they cannot be read."""
     try:

@@ -43,7 +43,9 @@ class Sums:
 
 @dataclass(frozen=True)
 class Sample:
-    """One model's figure. values: (S,) of each seed; deviations: (G,) jackknife terms, of the mean over seeds."""
+    """One model's figure. values: (S,) of each seed; deviations: (G,) jackknife terms, of the mean over seeds; none
+    where nothing is known of single images.
+    """
 
     values: Floats
     deviations: Floats
@@ -89,14 +91,19 @@ def sample(runs: Sequence[Sums], measure: Measure) -> Sample:
     return Sample(np.array(values), np.mean(deviations, axis=0))
 
 
-def estimate(one: Sample, level: float, other: Sample | None = None) -> Estimate:
-    """Of one model, or of `one` - `other`, which saw the same images."""
+def estimate(one: Sample, level: float, other: Sample | None = None, images: bool = True) -> Estimate:
+    """Of one model, or of `one` - `other`, which saw the same images.
+
+    images=False: over seeds alone, after Welch: what training again would change, on these very images.
+    """
     values = [one.values] if other is None else [one.values, other.values]
-    deviations = one.deviations if other is None else one.deviations - other.deviations
+    deviations = one.deviations if other is None or not images else one.deviations - other.deviations
     value = one.value if other is None else one.value - other.value
-    if isnan(value) or len(deviations) < 2 or np.isnan(deviations).any():
+    known = len(deviations) > 1 and not np.isnan(deviations).any() if images else min(map(len, values)) > 1
+    if isnan(value) or not known:
         return Estimate(value, nan, nan, nan)
-    parts = [_of_images(deviations), together([of_seeds(seeds) for seeds in values if len(seeds) > 1])]
+    seeds = together([of_seeds(one) for one in values if len(one) > 1])
+    parts = [_of_images(deviations), seeds] if images else [seeds]
     total = sum(part.value for part in parts)
     if total == 0:  # a model beside itself
         return Estimate(value, value, value, 0.5 if value == 0 else float(value > 0))

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaseg.compare.measures import class_iou, mean_iou
 from scaseg.compare.regions import (
     boundary_counts,
     boundary_width,
@@ -15,7 +14,7 @@ from scaseg.compare.regions import (
     trimap_counts,
 )
 from scaseg.data.labels import IGNORE
-from scaseg.evaluation.regions import region_counts
+from scaseg.evaluation.regions import class_iou, mean_iou, region_counts
 
 MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 9999))
 

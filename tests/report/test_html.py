@@ -84,8 +84,8 @@ def test_charts_show_what_they_are_given() -> None:
 
 
 CLICKS = """() => {
-  const table = document.querySelector("table"), button = [...table.querySelectorAll("button")].at(-1);
-  const column = () => [...table.tBodies[0].rows].map((row) => row.cells[row.cells.length - 1].textContent);
+  const table = document.querySelector("table"), button = table.querySelector("th.kept button");
+  const column = () => [...table.tBodies[0].rows].map((row) => row.querySelector("td.kept").textContent);
   button.click(); const rising = column(); button.click(); const falling = column();
   const failed = document.querySelectorAll("td.failed").length;
   return { rising, falling, failed };

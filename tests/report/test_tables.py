@@ -54,7 +54,8 @@ def test_runs_beside_printed_figures(tmp_path: Path) -> None:
     assert rows[6][:2] == ("+ SA + LPM", "30.00 (n = 1)")
     assert column(table, "row")[6] == "–"
     assert change["+ SA + LPM"] == "-11.50"
-    assert table.notes[-1] == "Not used: runs/x: unfinished."
+    assert table.notes[-2] == "Not used: runs/x: unfinished."
+    assert table.notes[-1].endswith("to the baseline, corrected after Holm, none holds, on these images.")
     assert any(note.startswith("Not a row of this table: mit_b0 scaseg") for note in table.notes)
 
 
@@ -111,8 +112,8 @@ def test_bookkeeping_makes_no_rows_and_no_columns(tmp_path: Path) -> None:
     run_folder(tmp_path, "b", 42.0, "seed=1", *often)
     run_folder(tmp_path, "c", 44.0, "seed=1", "decoder.attn=ca", *often)
     table = runs_table(collect(str(tmp_path))[0])
-    assert [c.heading for c in table.columns] == ["row", "decoder.attn", "params, M", "mIoU"]
-    assert [row[-1].text for row in table.rows] == ["44.00 (n = 1)", "41.00 ± 1.41 (n = 2)"]
+    assert [c.heading for c in table.columns] == ["row", "decoder.attn", "params, M", "mIoU", "95 %"]
+    assert [row[3].text for row in table.rows] == ["44.00 (n = 1)", "41.00 ± 1.41 (n = 2)"]
     # of one seed nothing else tells them apart
     run_folder(tmp_path, "d", 43.0, "seed=0", "training.log_every=1")
     assert "training.log_every" in [c.heading for c in runs_table(collect(str(tmp_path))[0]).columns]
@@ -136,15 +137,16 @@ def test_any_runs(tmp_path: Path) -> None:
     runs, _ = collect(str(tmp_path))
     table = runs_table(runs, ["x: unfinished"], baseline="1")
     assert [c.heading for c in table.columns] == [
-        "row", "backbone.name", "training.lr", "params, M", "mIoU", "Δ baseline",
+        "row", "backbone.name", "training.lr", "params, M", "mIoU", "95 %", "Δ baseline",
     ]  # fmt: skip
     lr = str(runs[0].value("training.lr"))
     assert [[c.text for c in row] for row in table.rows] == [
-        ["1", "mit_b0", lr, "4.000", "41.00 ± 1.41 (n = 2)", "baseline"],
-        ["2", "mscan_t", "0.5", "4.000", "42.00 ± 1.41 (n = 2)", "+1.00 [+1.00, +1.00]"],
+        ["1", "mit_b0", lr, "4.000", "41.00 ± 1.41 (n = 2)", "28.29 to 53.71", "baseline"],
+        ["2", "mscan_t", "0.5", "4.000", "42.00 ± 1.41 (n = 2)", "29.29 to 54.71", "+1.00 [-5.08, +7.08] P 0.72"],
     ]
     assert [row[4].bold for row in table.rows] == [False, True]
     assert table.notes[-1] == "Not used: x: unfinished."
+    assert table.notes[1].endswith("to the baseline, corrected after Holm, none holds, on these images.")
     assert table.above == (
         "All: dataset shapes, decoder scaseg, steps 600, images a step 16, attention sca, lpm se; seeds 0, 1."
     )
@@ -154,7 +156,7 @@ def test_any_runs(tmp_path: Path) -> None:
         ("42.0", "2", "4000000"),
     ]
     assert float(read[0]["mIoU_std"]) == 2**0.5
-    assert [row["difference_low"] for row in read] == ["", "1.0"]
+    assert [row["difference_low"][:6] for row in read] == ["", "-5.084"]
     assert [c.text for c in runs_table(runs[:1]).rows[0]][:4] == ["1", "shapes", "mit_b0", "scaseg"]
     with pytest.raises(UserError, match=r"baseline=7: no such row; the rows are 1: mit_b0"):
         runs_table(runs, baseline="7")

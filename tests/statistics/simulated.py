@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from scaseg.compare.measures import class_iou
+from scaseg.evaluation.regions import class_iou
 from scaseg.statistics.crossed import Floats, Statistics
 
 CLASSES = 8
