@@ -5,24 +5,14 @@ images together where the runs kept counts of each image, else over the seeds al
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from scaseg.data.build import groups_of
-from scaseg.errors import UserError
-from scaseg.evaluation.regions import WORST, class_iou, image_terms, mean_over_images
-from scaseg.report.runs import Run
+from scaseg.report.samples import BESIDE, Samples, Seeds, samples
 from scaseg.report.statistics import Summary, summarise
 from scaseg.report.table import MISSING, Cell
-from scaseg.runs.counts import COUNTS, ImageCounts, has_counts, read_counts
-from scaseg.statistics.crossed import Estimate, Floats, Measure, Sample, estimate, grouped, holm, sample, summed
+from scaseg.runs.counts import COUNTS
+from scaseg.statistics.crossed import Estimate, estimate, holm
 
 LEVEL = 0.95
-BESIDE = {"image": "mIoU an image", "worst": f"worst {WORST:.0%} of images"}  # figures beside the set's
-Seeds = Mapping[int, Run]  # one row's runs of one dataset
-Groups = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -108,72 +98,27 @@ class Measured:
 def measured(
     dataset: str, rows: Sequence[Seeds], bases: Mapping[int, int] | None = None, pattern: str | None = None
 ) -> Measured:
-    """Of one dataset's rows, each with at least one run. bases: number of a row -> that of its baseline.
-
-    pattern: of images that depend on each other, instead of the dataset's own. Raises UserError where counts are not
-    those of the result beside them.
-    """
-    counts = _counts_of(rows)
-    if counts is None:
-        groups, samples = np.empty(0, np.int64), [{"mIoU": _of_results(row)} for row in rows]
-    else:
-        config = next(iter(rows[0].values())).config
-        groups = grouped(next(iter(counts.values())).names, pattern or groups_of(config.dataset))
-        samples = [_of_counts(row, counts, groups) for row in rows]
-    number = len(np.unique(groups))
-    images = number > 1 and not any(np.isnan(found["mIoU"].deviations).any() for found in samples)
-    mious = [found["mIoU"] for found in samples]
+    """Of one dataset's rows. bases: number of a row -> that of its baseline; rows and pattern: see `samples`."""
+    found = samples(rows, pattern)
     others = {i: base for i, base in (bases or {}).items() if base != i}
-    changes = {i: _estimate(images, mious[i], mious[base]) for i, base in others.items()}
+    changes = {i: _estimate(found, i, base) for i, base in others.items()}
     p_values = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
     figures = [
         Figures(
             summarise([run.miou for run in row.values()]),
-            _estimate(images, found["mIoU"]),
-            {name: found[name].value for name in BESIDE if name in found},
+            _estimate(found, i),
+            {name: one.value for name, one in found.beside[i].items()},
             changes.get(i),
             p_values.get(i),
         )
-        for i, (row, found) in enumerate(zip(rows, samples, strict=True))
+        for i, row in enumerate(rows)
     ]
-    return Measured(dataset, figures, images, number)
+    return Measured(dataset, figures, found.over_images, found.groups)
 
 
-def _counts_of(rows: Sequence[Seeds]) -> dict[Path, ImageCounts] | None:
-    """By folder; None unless all have them, of the same images."""
-    folders = [run.folder for row in rows for run in row.values()]
-    if not folders or not all(map(has_counts, folders)):
-        return None
-    counts = {folder: read_counts(folder) for folder in folders}
-    return counts if len({one.names for one in counts.values()}) == 1 else None
-
-
-def _of_results(row: Seeds) -> Sample:
-    return Sample(np.array([run.miou for run in row.values()]), np.empty(0))
-
-
-def _of_counts(row: Seeds, counts: Mapping[Path, ImageCounts], groups: Groups) -> dict[str, Sample]:
-    def miou(sums: Mapping[str, Floats]) -> Floats:
-        return class_iou(sums["region"], mean_over)
-
-    def beside(name: str) -> Measure:
-        return lambda sums: mean_over_images(sums[name])
-
-    mean_over = next(iter(row.values())).config.protocol.mean_over
-    sums = []
-    for run in row.values():
-        region = counts[run.folder].region
-        sums.append(summed({"region": region, **image_terms(region)}, groups))
-        if abs(found := float(np.nanmean(miou(sums[-1].total))) - run.miou) > 1e-6:
-            raise UserError(
-                f"{run.folder / COUNTS} gives an mIoU of {run.miou + found:.4f}, the result beside it {run.miou:.4f}:"
-                " they are not of one run; move the counts away"
-            )
-    return {"mIoU": sample(sums, miou), **{name: sample(sums, beside(name)) for name in BESIDE}}
-
-
-def _estimate(images: bool, one: Sample, other: Sample | None = None) -> Estimate:
+def _estimate(found: Samples, row: int, base: int | None = None) -> Estimate:
     """Of a single seed the value alone: what training again would give is not known."""
-    found = estimate(one, LEVEL, other, images)
-    single = min(len(one.values), len(one.values if other is None else other.values)) < 2
-    return Estimate(found.value, nan, nan, nan) if single else found
+    one, other = found.miou[row], None if base is None else found.miou[base]
+    told = estimate(one, LEVEL, other, found.over_images)
+    single = min(len(sample.values) for sample in (one, other or one)) < 2
+    return Estimate(told.value, nan, nan, nan) if single else told

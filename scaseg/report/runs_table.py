@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaseg.errors import UserError
-from scaseg.report.measured import BESIDE, CHANGE, Figures, Measured, measured
+from scaseg.report.measured import CHANGE, Figures, Measured, measured
 from scaseg.report.runs import BOOKKEEPING, Run, by_seed, differing
+from scaseg.report.samples import BESIDE
 from scaseg.report.table import MISSING, Cell, Column, Table
 from scaseg.report.table_notes import STATISTICS
 

@@ -43,17 +43,23 @@ class Sums:
 
 @dataclass(frozen=True)
 class Sample:
-    """One model's figure. values: (S,) of each seed; deviations: (G,) jackknife terms, of the mean over seeds; none
-    where nothing is known of single images.
+    """One model's figure. values: (S,) of each seed; terms: (S, G) of its jackknife over images, (S, 0) where nothing
+    is known of single images.
     """
 
     values: Floats
-    deviations: Floats
+    terms: Floats
 
     @property
     def value(self) -> float:
         """Mean over seeds."""
         return float(self.values.mean())
+
+    @property
+    def deviations(self) -> Floats:
+        """Jackknife terms (G,) of the mean over seeds."""
+        mean: Floats = self.terms.mean(0)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ def summed(statistics: Statistics, groups: npt.NDArray[np.int64]) -> Sums:
 
 def sample(runs: Sequence[Sums], measure: Measure) -> Sample:
     """Of each seed's sums."""
-    values, deviations = zip(*(_jackknife(sums, measure) for sums in runs), strict=True)
-    return Sample(np.array(values), np.mean(deviations, axis=0))
+    values, terms = zip(*(_jackknife(sums, measure) for sums in runs), strict=True)
+    return Sample(np.array(values), np.array(terms))
 
 
 def estimate(one: Sample, level: float, other: Sample | None = None, images: bool = True) -> Estimate:
@@ -103,11 +109,11 @@ def estimate(one: Sample, level: float, other: Sample | None = None, images: boo
     if isnan(value) or not known:
         return Estimate(value, nan, nan, nan)
     seeds = together([of_seeds(one) for one in values if len(one) > 1])
-    parts = [_of_images(deviations), seeds] if images else [seeds]
+    parts = [of_images(deviations), seeds] if images else [seeds]
     total = sum(part.value for part in parts)
     if total == 0:  # a model beside itself
         return Estimate(value, value, value, 0.5 if value == 0 else float(value > 0))
-    freedom, error = _freedom(parts), sqrt(total)
+    freedom, error = freedom_of(parts), sqrt(total)
     half = float(stdtrit(freedom, (1 + level) / 2)) * error
     return Estimate(value, value - half, value + half, float(stdtr(freedom, value / error)))
 
@@ -160,7 +166,7 @@ def together(parts: Sequence[Variance]) -> Variance:
     return Variance(total, _satterthwaite(parts) if total else 1.0)
 
 
-def _freedom(parts: Sequence[Variance]) -> float:
+def freedom_of(parts: Sequence[Variance]) -> float:
     """Of a sum of few seeds' variance and many images'.
 
     Satterthwaite's (1946) are too many where few seeds carry half of it (three of them held the truth in 92 of 100 sets
@@ -179,8 +185,11 @@ def of_seeds(values: Floats) -> Variance:
     return Variance(float(values.var(ddof=1)) / len(values), len(values) - 1)
 
 
-def _of_images(deviations: Floats) -> Variance:
-    """Degrees of freedom: of a sum of squares with the kurtosis of these, at most G - 1."""
+def of_images(deviations: Floats) -> Variance:
+    """Of at least two groups' jackknife terms (G,).
+
+    Degrees of freedom: of a sum of squares with the kurtosis of these, at most G - 1.
+    """
     count = len(deviations)
     squares = (deviations - deviations.mean()) ** 2
     spread = float(squares.var())

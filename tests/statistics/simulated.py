@@ -25,15 +25,19 @@ def measure(sums: dict[str, Floats]) -> Floats:
 
 @dataclass(frozen=True)
 class World:
-    """size: images of a group. rare: whether the last two classes are."""
+    """size: images of a group. rare: whether the last two classes are. seed: deviation of seeds, as a logit."""
 
     size: int
     rare: bool
+    seed: float = SEED
 
     def models(
-        self, generator: np.random.Generator, models: int, seeds: int, images: int
+        self, generator: np.random.Generator, models: int, seeds: int, images: int, ahead: float = 0
     ) -> tuple[list[list[Statistics]], npt.NDArray[np.int64]]:
-        """Equally good models' counts of the same images, (model, seed) -> statistics; and the images' groups."""
+        """Models' counts of the same images, (model, seed) -> statistics; and the images' groups.
+
+        ahead: by how much, as a logit, the first is better than the others, which are equally good.
+        """
         groups = np.repeat(np.arange(images // self.size), self.size)
         count = groups[-1] + 1
         presence = np.full(CLASSES, 0.8)
@@ -44,13 +48,13 @@ class World:
         hardness = generator.normal(0, GROUP, (count, CLASSES))[groups]
         hardness = hardness + generator.normal(0, IMAGE, (images, CLASSES))
         found: list[list[Statistics]] = []
-        for _ in range(models):
+        for model in range(models):
             taste = generator.normal(0, LUCK / 2, (images, CLASSES))  # the architecture's own, seeds aside
             runs: list[Statistics] = []
             for _ in range(seeds):
-                luck = generator.normal(0, SEED) + generator.normal(0, SEED, CLASSES)
+                luck = generator.normal(0, self.seed) + generator.normal(0, self.seed, CLASSES)
                 luck = luck + generator.normal(0, LUCK, (images, CLASSES))
-                share = 1 / (1 + np.exp(-(SKILL + hardness + taste + luck)))
+                share = 1 / (1 + np.exp(-(SKILL + ahead * (model == 0) + hardness + taste + luck)))
                 wrong = 0.4 * truth * (1 - share) + 9 * np.exp(generator.normal(0, 1, (images, CLASSES)))
                 runs.append({"region": np.stack([truth * share, truth * share + wrong, truth], 1)})
             found.append(runs)
