@@ -14,8 +14,6 @@ from scipy.special import chdtri, nctdtr, ndtr, stdtrit
 
 from scaseg.statistics.crossed import Sample, Variance, freedom_of, of_images
 
-MOST = 1000  # seeds, or times the images, that a plan goes up to
-
 
 @dataclass(frozen=True)
 class Spread:
@@ -50,11 +48,11 @@ class Spread:
         power = 1 - float(nctdtr(freedom, shift, border))
         return float(ndtr(shift - border)) if isnan(power) else power  # far out, where scipy's series ends
 
-    def seeds_for(self, difference: float, power: float, level: float, times: float = 1, comparisons: int = 1) -> int:
-        """The fewest, two at least, that have this power; 0 where MOST do not."""
-        enough = (
-            seeds for seeds in range(2, MOST + 1) if self.power(difference, seeds, level, times, comparisons) >= power
-        )
+    def seeds_for(
+        self, difference: float, power: float, level: float, times: float = 1, comparisons: int = 1, most: int = 1000
+    ) -> int:
+        """The fewest, two at least, that have this power; 0 where `most` do not."""
+        enough = (n for n in range(2, most + 1) if self.power(difference, n, level, times, comparisons) >= power)
         return next(enough, 0)
 
     def bounds(self, level: float) -> tuple["Spread", "Spread"]:

@@ -15,10 +15,9 @@ from scaseg.report.measured import Measured, measured
 from scaseg.report.paper_table import paper_table
 from scaseg.report.runs import Run, by_seed, collect
 from scaseg.report.runs_table import runs_table
-from scaseg.runs.counts import ImageCounts, write_counts
-from scaseg.statistics.crossed import Statistics, estimate, grouped, sample, summed
+from scaseg.statistics.crossed import estimate, grouped, sample, summed
 from scaseg.typed import to_plain
-from tests.report.folders import run_folder
+from tests.report.folders import run_folder, with_counts
 from tests.statistics.simulated import World
 
 WORLD = World(1, False)
@@ -29,16 +28,6 @@ def rows_of(root: Path, *groups: str) -> list[dict[int, Run]]:
     runs, problems = collect(str(root))
     assert problems == []
     return [by_seed([run for run in runs if run.folder.name.startswith(name)], name) for name in groups]
-
-
-def with_counts(root: Path, name: str, runs: Sequence[Statistics], *overrides: str) -> None:
-    """Runs of seeds 0, 1, ... with counts of each image; of images a_0, a_1, b_2, ..."""
-    for seed, statistics in enumerate(runs):
-        region = np.round(statistics["region"]).astype(np.int64)
-        miou = float(class_iou(region.sum(0).astype(np.float64)).mean())
-        folder = run_folder(root, f"{name}{seed}", miou, f"seed={seed}", *overrides)
-        names = tuple(f"{'abcde'[i // 10]}_{i}" for i in range(len(region)))
-        write_counts(folder, ImageCounts(names, region))
 
 
 @pytest.fixture
