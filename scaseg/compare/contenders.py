@@ -1,6 +1,7 @@
 """The models that are compared: found, loaded, and asked for labels and confidence."""
 
 import glob
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,18 +77,21 @@ def contenders(options: Models) -> list[Contender]:
                 f" {run.config.dataset.name} with {len(run.classes)}: compare runs of one dataset"
             )
     for letter, runs in found.items():
-        kinds = {_identity(run.config) for run in runs}
+        kinds = {identity_of(run.config) for run in runs}
         if len(kinds) > 1:
             raise UserError(
                 f"ckpt={asked[letter]} names runs that differ in more than their seed"
                 f" ({', '.join(run_of(run.path).name for run in runs if run.path)}): name each by itself"
             )
-    labels = {letter: _described(runs[0].config) for letter, runs in found.items()}
+    labels = labelled({letter: runs[0].config for letter, runs in found.items()})
+    return [Contender(letter, labels[letter], tuple(runs)) for letter, runs in found.items()]
+
+
+def labelled(configs: Mapping[str, Run]) -> dict[str, str]:
+    """What each letter's model is called: with its letter where others are called so too."""
+    labels = {letter: _described(run) for letter, run in configs.items()}
     alike = [label for label in labels.values() if list(labels.values()).count(label) > 1]
-    return [
-        Contender(letter, f"{labels[letter]} ({letter})" if labels[letter] in alike else labels[letter], tuple(runs))
-        for letter, runs in found.items()
-    ]
+    return {letter: f"{label} ({letter})" if label in alike else label for letter, label in labels.items()}
 
 
 def _paths(given: str, which: Which) -> list[Path]:
@@ -101,8 +105,8 @@ def _paths(given: str, which: Which) -> list[Path]:
     return [model_of(path, "ckpt", which.value) for path in found]
 
 
-def _identity(run: Run) -> str:
-    """All but the seed, and the weights that each may have started from."""
+def identity_of(run: Run) -> str:
+    """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
     recipe = [run.training, run.loss, run.optimizer, run.schedule]
     return repr([run.backbone, run.decoder, run.dataset.changed(groups=None), run.augment, run.protocol, *recipe])
 

@@ -24,10 +24,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Named:
-    """A measure with its name; better: whether more is better."""
+    """A measure with its name. needs: the counts that it is of."""
 
     name: str
     of: Measure
+    needs: str = "region"
     more_is_better: bool = True
 
 
@@ -48,10 +49,10 @@ def measures(settings: Settings) -> list[Named]:
         Named("mIoU of each image, mean", mean_of("image")),
         Named(f"the same, worst {WORST:.0%} of the images", mean_of("worst")),
         Named("pixel accuracy", lambda sums: pixel_accuracy(sums["region"])[..., None]),
-        *(Named(name, iou_of("boundary", i)) for i, name in enumerate(bands)),
-        *(Named(name, iou_of("trimap", i)) for i, name in enumerate(trimaps)),
-        *(Named(name, iou_of("objects", i)) for i, name in enumerate(objects)),
-        Named("calibration error (ECE)", _calibration, False),
+        *(Named(name, iou_of("boundary", i), "boundary") for i, name in enumerate(bands)),
+        *(Named(name, iou_of("trimap", i), "trimap") for i, name in enumerate(trimaps)),
+        *(Named(name, iou_of("objects", i), "objects") for i, name in enumerate(objects)),
+        Named("calibration error (ECE)", _calibration, "calibration", False),
     ]
 
 

@@ -48,6 +48,8 @@ def note(result: Mapping[str, Any]) -> str:
     settings, images = result["settings"], result["images"]
     several = any(len(model["seeds"]) > 1 for model in result["models"].values())
     said = f"{result['dataset']} {result['split']}, {images} image{'s' * (images != 1)}. "
+    if result.get("from_counts"):
+        said += "By what the runs counted: boundaries, objects, calibration and pictures take their checkpoints. "
     groups, pattern = result["groups"], settings["groups"]
     taken = "each by itself, as if they were independent (frames of one video are not: groups=PATTERN)"
     if pattern:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from scaseg.compare.calibration import calibration_counts
-from scaseg.compare.contenders import Contender
+from scaseg.compare.compared import Compared
 from scaseg.compare.measures import Settings
 from scaseg.compare.page import file_name, page, text
 from scaseg.compare.pictures import most_different_box
 from scaseg.compare.regions import boundary_counts, object_counts, trimap_counts
 from scaseg.compare.run import _figures, _finite
+from scaseg.config import compose, run_config
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation.regions import region_counts
 from tests.browser import measured
@@ -177,8 +178,10 @@ def compared(truths: list[np.ndarray[Any, Any]], seeds: int) -> dict[str, Any]:
                     }
                 )
             runs.append({key: np.stack([image[key] for image in images]) for key in images[0]})
-    models = [Contender(letter, f"model {letter}", ()) for letter in found]
-    figures = _figures(models, found, settings, ("x", "y", "z"), np.arange(len(truths)), 0.95)
+    names = [str(i) for i in range(len(truths))]
+    told = {letter: {"label": f"model {letter}"} for letter in found}
+    of = Compared(run_config(compose("train")), "val", names, ("x", "y", "z"), told, found)
+    figures = _figures(of, settings, np.arange(len(truths)), 0.95)
     model = {"seeds": list(range(seeds)), "params": 1, "checkpoints": ["runs/a-b/last.ckpt"]}
     return {
         **_finite(figures),
