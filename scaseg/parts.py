@@ -109,6 +109,8 @@ class Optimizer(Part):
     """The optimizer; rates and weight decay are those of `training`."""
 
     def check(self) -> None:
+        if (momentum := self.option("momentum")) is not None:
+            check_number(f"optimizer.{self.name}.momentum", momentum, (0, 1))
         betas = self.option("betas")
         if betas is None:
             return
@@ -121,8 +123,9 @@ class Schedule(Part):
     """Of the learning rates, after the warm-up."""
 
     def check(self) -> None:
-        if (power := self.option("power")) is not None:
-            check_number(f"schedule.{self.name}.power", power, (0, inf))
+        for key, limits in {"power": (0, inf), "floor": (0, 1), "cooldown": (0, 1)}.items():
+            if (value := self.option(key)) is not None:
+                check_number(f"schedule.{self.name}.{key}", value, limits)
 
 
 class Logger(Part):

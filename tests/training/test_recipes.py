@@ -1,0 +1,78 @@
+"""Every optimizer by every schedule, and every loss: ten steps, cut off and resumed bit for bit, exported."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import scaseg.torchvision_fix
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import scaseg
+from scaseg.config import CONF_DIR, compose, run_config
+from scaseg.schema import Run
+from tests.training.test_resume import Cut, CutOffError
+from tests.training.tiny import QUIET, config, folder_of, run
+
+pytestmark = QUIET
+STEPS = ["training.max_steps=10", "training.val_every=5", "training.checkpoint_every=3", "pictures=0"]
+
+
+def shipped(group: str) -> list[str]:
+    return sorted(path.stem for path in Path(CONF_DIR, group).glob("*.yaml"))
+
+
+CHOICES = [
+    *([f"optimizer={one}", f"schedule={other}"] for one, other in product(shipped("optimizer"), shipped("schedule"))),
+    *([f"loss=[{one}]"] for one in shipped("loss")),
+]
+
+
+def checkpoint(cfg: Run) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(folder_of(cfg) / "checkpoints" / "last.ckpt", weights_only=True)
+    return loaded
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(state, dict):
+        return {key: value for part, one in state.items() for key, value in flat(one, f"{name}.{part}").items()}
+    return {name: state}
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids="-".join)
+def test_ten_steps_resume_bit_for_bit_and_export(choice: list[str], tmp_path: Path) -> None:
+    whole, parts = (config(tmp_path / name, *STEPS, *choice) for name in ("whole", "parts"))
+    result = run(whole)
+    with pytest.raises(CutOffError):
+        run(parts, Cut("on_train_batch_start", 5))
+    assert run(parts)["per_class"] == result["per_class"]
+    one, other = checkpoint(whole), checkpoint(parts)
+    assert one["state_dict"].keys() == other["state_dict"].keys()
+    assert all(torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items())
+    for kind in ("optimizer_states", "lr_schedulers"):
+        first, second = (flat(dict(enumerate(state[kind]))) for state in (one, other))
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]) if isinstance(value, torch.Tensor) else value == second[key]
+    assert any(not torch.equal(one["state_dict"][key], value) for key, value in first_weights(whole).items())
+    scaseg.save_pretrained(folder_of(whole), tmp_path / "saved")
+    assert load_file(tmp_path / "saved" / "model.safetensors")
+
+
+def first_weights(cfg: Run) -> dict[str, torch.Tensor]:
+    """Before the first step."""
+    from scaseg.data.shapes import Shapes
+    from scaseg.training.task import SegmentationTask
+
+    torch.manual_seed(cfg.seed)
+    return {
+        key: value for key, value in SegmentationTask(cfg, Shapes.labels).state_dict().items() if key.endswith("weight")
+    }
+
+
+def test_the_papers_recipe_is_what_is_there_without_a_choice() -> None:
+    """AdamW, linear decay of the rate, cross-entropy: spelled out it is the same run."""
+    spelled = ["loss=[cross_entropy]", "optimizer=adamw", "schedule=poly", "logger=[csv]"]
+    assert run_config(compose("train", spelled)).name == run_config(compose("train")).name
