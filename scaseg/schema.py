@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from enum import Enum
+from fnmatch import fnmatchcase
 from math import inf
 
 from scaseg.errors import UserError
@@ -21,6 +22,9 @@ from scaseg.typed import (
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures", "records")
+# Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part of
+# its name. `*` stands for any name.
+LATER: dict[str, object] = {}
 
 
 class Decay(Enum):
@@ -188,7 +192,7 @@ class Run(Settings, Parts):
                 plain[part] = {**plain[part], option: digest}
             elif key == "weights":
                 plain[key] = digest
-        return plain
+        return _without_later(plain)
 
     @property
     def name(self) -> str:
@@ -196,6 +200,16 @@ class Run(Settings, Parts):
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         names = [self.dataset.name, self.backbone.name, self.decoder.name, self.decoder.text("attn")]
         return "-".join([*(name.replace("/", "_") for name in names if name), f"s{self.seed}", digest])
+
+
+def _without_later(plain: Json, within: str = "") -> Json:
+    """Without the keys of LATER that are at the values there."""
+    left: Json = {}
+    for key, value in plain.items():
+        name = f"{within}{key}"
+        if not any(fnmatchcase(name, pattern) and value == default for pattern, default in LATER.items()):
+            left[key] = _without_later(value, f"{name}.") if isinstance(value, dict) else value
+    return left
 
 
 @dataclass
