@@ -13,10 +13,22 @@ MOST_WEIGHT = 1e30  # of a class: float32 sums of more are infinite
 
 
 class Backbone(Part):
-    """The encoder. weights: of it alone, a file, an address or a run; mean, std: the normalisation that they expect."""
+    """The encoder. weights: of it alone, a file, an address or a run; mean, std: the normalisation that they expect.
+
+    freeze: what of it does not learn: `all`, `norm` (its BatchNorms), or stages, such as [1, 2].
+    """
 
     def check(self) -> None:
         check_range("backbone.drop_path", self.option("drop_path"), (0, 0.99))
+        stages = self.freeze if isinstance(self.freeze, list) else []
+        known = self.freeze in (None, "all", "norm") or (stages and all(stage in (1, 2, 3, 4) for stage in stages))
+        if not known:
+            raise UserError(f"backbone.freeze={self.option('freeze')}: all, norm, or stages from 1 to 4 such as [1,2]")
+
+    @property
+    def freeze(self) -> str | list[int] | None:
+        value = self.option("freeze")
+        return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
     @property
     def weights(self) -> str | None:

@@ -24,7 +24,10 @@ DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures", "records")
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
-LATER: dict[str, object] = {}
+LATER: dict[str, object] = {
+    "backbone.freeze": None,
+    "training.encoder_lr_decay": 1.0,
+}
 
 
 class Decay(Enum):
@@ -76,6 +79,7 @@ class Training(Checked):
     batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
     lr: float = number(6e-5, 0)
     decoder_lr_mult: float = number(10.0, 0)
+    encoder_lr_decay: float = number(1.0, 0.01, 1)  # of the encoder's rate, from each of its stages to the one before
     weight_decay: float = number(0.01, 0)
     decay: Decay = Decay.published
     warmup_steps: int = number(1500, 0)
@@ -133,6 +137,7 @@ class Hardware(Checked):
     num_workers: int | None = number(None, 0)  # loader processes a device; null: by the machine
     threads: int | None = number(None, 1)  # torch's CPU threads; null: torch's choice
     eval_batch_size: int | None = number(1, 1)  # images of one size evaluated at once; changes no figure
+    recompute_encoder: bool = False  # its blocks keep their input alone: less memory, more time, the same figures
     window_batch_size: int = number(4, 1)  # windows of an image evaluated at once; changes no figure
     cache: str | None = None  # decoded files: `ram`, or a folder on disk; changes no sample
 

@@ -10,7 +10,7 @@ from scaseg.named import MODELS, built
 from scaseg.parts import Backbone, Decoder
 from scaseg.typed import Part
 
-OURS = ("weights", "weights_sha256", "mean", "std")  # of the parts' keys those that no class takes
+OURS = ("weights", "weights_sha256", "mean", "std", "freeze")  # of the parts' keys those that no class takes
 
 
 def build_module(part: Part, where: str, **extra: Any) -> nn.Module:

@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from torch import nn
 
+from scaseg.models.encoders.stages import rates_by_stage
 from scaseg.schema import Decay
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -21,14 +22,22 @@ class Group(TypedDict):
 
 
 def parameter_groups(
-    encoder: nn.Module, decoder: nn.Module, lr: float, decoder_lr_mult: float, weight_decay: float, decay: Decay
+    encoder: nn.Module,
+    decoder: nn.Module,
+    lr: float,
+    decoder_lr_mult: float,
+    weight_decay: float,
+    decay: Decay,
+    encoder_lr_decay: float = 1.0,
 ) -> list[Group]:
     """The optimiser's groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
     decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
     codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
     (in MSCAN's stem, in ResNets). `no_norm_or_bias`: no norm, no position tensor and no vector has decay.
+    encoder_lr_decay: see scaseg.models.encoders.stages.
     """
+    by_stage = {} if encoder_lr_decay == 1 else rates_by_stage(encoder, encoder_lr_decay)
     groups: dict[str, Group] = {}
     for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
         for owner_name, owner in module.named_modules():
@@ -40,17 +49,20 @@ def parameter_groups(
                     plain = part == "encoder" and (norm or name.startswith(POSITION))
                 else:
                     plain = isinstance(owner, NORMS) or parameter.ndim <= 1 or name.startswith(POSITION)
+                full = ".".join(filter(None, (owner_name, name)))
+                factor = by_stage.get(full, 1.0) if part == "encoder" else 1.0
                 key = f"{part}_no_decay" if plain else part
+                key += f"_x{factor:.4g}" if factor != 1 else ""
                 group = groups.setdefault(
                     key,
                     {
                         "name": key,
                         "names": [],
                         "params": [],
-                        "lr": rate,
+                        "lr": rate * factor,
                         "weight_decay": 0.0 if plain else weight_decay,
                     },
                 )
-                group["names"].append(".".join(filter(None, (part, owner_name, name))))
+                group["names"].append(f"{part}.{full}")
                 group["params"].append(parameter)
     return list(groups.values())

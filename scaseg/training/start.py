@@ -162,10 +162,17 @@ def _possible(checkpoint: Checkpoint, config: Run, task: SegmentationTask) -> No
         )
     if checkpoint.groups is not None and checkpoint.groups != task.group_names:
         raise UserError(
-            f"{path}: its optimiser's state is arranged for training.decay={checkpoint.run.training.decay.name}, and"
-            f" training.decay={config.training.decay.name}"
+            f"{path}: its optimiser's state is arranged for {_arranged(checkpoint.run)}, and {_arranged(config)}"
             f" is asked: keep it, or start a new run from its weights, weights={path}"
         )
+
+
+def _arranged(run: Run) -> str:
+    """What decides how the optimiser's parameters are grouped."""
+    recipe, frozen = run.training, run.backbone.freeze
+    said = f"training.decay={recipe.decay.name}"
+    said += f" training.encoder_lr_decay={recipe.encoder_lr_decay}" if recipe.encoder_lr_decay != 1 else ""
+    return said + (f" backbone.freeze={frozen}" if frozen else "")
 
 
 def _changes(saved: Run, config: Run) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from scaseg.data.datasets import EvalBatch, TrainBatch
 from scaseg.data.labels import LabelTable
+from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.metrics import ConfusionMatrix
 from scaseg.models.build import build_segmentor
+from scaseg.models.encoders.stages import freeze, kept
+from scaseg.models.layers.block_recompute import recompute_blocks
 from scaseg.runs.checkpoint import write_into
 from scaseg.schema import Run
 from scaseg.training.optimiser import Group, parameter_groups
@@ -34,6 +37,9 @@ class SegmentationTask(LightningModule):
         self.labels = labels
         self.protocol = config.protocol
         self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes)
+        self.frozen_norms = freeze(self.model.encoder, config.backbone.freeze)
+        if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
+            raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")
         self.loss = build_loss(config.loss, config.dataset.name, labels)
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
@@ -46,6 +52,10 @@ class SegmentationTask(LightningModule):
     def parts(self) -> int:
         """Of how many parts a step's batch consists: processes times accumulation."""
         return self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def on_train_batch_start(self, batch: TrainBatch, batch_idx: int) -> None:
+        """After a validation Lightning brings back the mode of training."""
+        kept(self.frozen_norms)
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> dict[str, Tensor]:
         """`loss` to differentiate; `mean` and `weight`: the part's own loss, and its weight in that of the step."""
@@ -92,6 +102,7 @@ class SegmentationTask(LightningModule):
             recipe.decoder_lr_mult,
             recipe.weight_decay,
             recipe.decay,
+            recipe.encoder_lr_decay,
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
