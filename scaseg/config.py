@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
-from scaseg.parts import Backbone, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
+from scaseg.parts import Backbone, CallbackPart, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
 from scaseg.schema import Augment, EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
 from scaseg.typed import Checked, Part, Yaml
 
@@ -37,6 +37,7 @@ class Choices:
     optimizer: Yaml = MISSING
     schedule: Yaml = MISSING
     logger: Yaml = field(default_factory=dict)
+    callbacks: Yaml = field(default_factory=dict)
 
 
 @dataclass
@@ -115,6 +116,7 @@ def run_of(asked: TrainConfig) -> Run:
         optimizer=_chosen(asked.optimizer, Optimizer, one="optimizer"),
         schedule=_chosen(asked.schedule, Schedule, one="schedule"),
         logger=_chosen(asked.logger, Logger),
+        callbacks=_chosen(asked.callbacks, CallbackPart),
     )
 
 

@@ -31,7 +31,10 @@ from scaseg.evaluation.protocol import Protocol
 from scaseg.values import elements, parsed, quoted_list, spelled_value, takes_text
 
 TRAINS = frozenset(TrainConfig.__dataclass_fields__)
-OPEN = ("backbone", "decoder", "dataset", "loss", "optimizer", "schedule", "logger")  # `+` adds what classes take
+OPEN = (  # `+` adds what classes take
+    *("backbone", "decoder", "dataset", "loss", "optimizer", "schedule"),
+    *("logger", "callbacks"),
+)
 _SHAPE = re.compile(r"\s*(~|\+{0,2})([^=]*?)\s*(?:=(.*))?", re.DOTALL)
 
 

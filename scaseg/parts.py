@@ -148,6 +148,10 @@ class Logger(Part):
             check_choice(f"logger.{self.name}.mode", mode, ("auto", "online", "offline"))
 
 
+class CallbackPart(Part):
+    """A callback of Lightning's, or of the user's own."""
+
+
 @dataclass(kw_only=True)
 class Parts:
     """The choices of classes of a run. Those of which there may be several, or that are told apart, by name."""
@@ -159,3 +163,4 @@ class Parts:
     optimizer: dict[str, Optimizer]  # one
     schedule: dict[str, Schedule]  # one
     logger: dict[str, Logger] = field(default_factory=dict)
+    callbacks: dict[str, CallbackPart] = field(default_factory=dict)

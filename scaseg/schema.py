@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from math import inf
@@ -27,7 +28,11 @@ NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fr
 LATER: dict[str, object] = {
     "backbone.freeze": None,
     "training.encoder_lr_decay": 1.0,
+    "training.max_epochs": None,
+    "training.max_time": None,
+    "callbacks": {},
 }
+IN_STEPS = ("max_steps", "val_every")
 
 
 class Decay(Enum):
@@ -75,6 +80,8 @@ class Training(Checked):
 
     section = "training"
     max_steps: int = number(160_000, 0)  # 0: published `weights` become a run, untrained
+    max_epochs: int | None = number(None, 1)  # passes over the training split, instead of max_steps: see in_epochs
+    max_time: str | None = None  # DD:HH:MM:SS of training, resumes included, after which it ends with a validation
     batch_size: int = number(16, 1)
     batch_size_per_device: int | None = None  # null: the total divided by the devices, no accumulation
     lr: float = number(6e-5, 0)
@@ -100,6 +107,8 @@ class Training(Checked):
     log_every: int = number(50, 1)
 
     def check(self) -> None:
+        if self.max_time is not None and not re.fullmatch(r"\d+:\d\d:\d\d:\d\d", self.max_time):
+            raise UserError(f"training.max_time={self.max_time}: days, hours, minutes, seconds, such as 00:01:30:00")
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise UserError(f"training.ema_decay={self.ema_decay}: from 0 to below 1, or null for none")
 
@@ -107,6 +116,17 @@ class Training(Checked):
     def validated_every(self) -> int:
         """Steps between two validations; the last step ends in one."""
         return max(1, min(self.val_every, self.max_steps))
+
+    def in_epochs(self, images: int) -> "Training":
+        """The same in steps, for a training split of so many images: max_epochs passes, each rounded up to whole steps.
+
+        val_every becomes the most passes that divide them all and are no more steps than it says, one at least.
+        """
+        if self.max_epochs is None or not self.max_steps:
+            return self
+        a_pass = -(-images // self.batch_size)
+        fitting = [n for n in range(1, self.max_epochs + 1) if not self.max_epochs % n and n * a_pass <= self.val_every]
+        return replace(self, max_steps=self.max_epochs * a_pass, val_every=a_pass * max(fitting, default=1))
 
     def accumulation(self, world_size: int) -> tuple[int, int]:
         """(Batch size a device, parts of a step) of so many devices; UserError where the total does not divide."""
@@ -197,6 +217,8 @@ class Run(Settings, Parts):
                 plain[part] = {**plain[part], option: digest}
             elif key == "weights":
                 plain[key] = digest
+        if self.training.max_epochs is not None:  # steps follow from it and from the data
+            plain["training"] = {key: value for key, value in plain["training"].items() if key not in IN_STEPS}
         return _without_later(plain)
 
     @property
@@ -241,7 +263,7 @@ def check_trainable(run: Run) -> None:
         )
     if steps == 0 and run.ckpt_path not in ("auto", None):
         raise UserError(f"ckpt_path={run.ckpt_path} is to train on from, and training.max_steps=0: scaseg.evaluate")
-    if val_every < steps and steps % val_every:
+    if run.training.max_epochs is None and val_every < steps and steps % val_every:
         raise UserError(
             f"training.val_every={val_every} must divide training.max_steps={steps}, so that the last step is evaluated"
         )

@@ -41,6 +41,8 @@ def asked(run: Run) -> Asked:
             raise UserError(
                 f"dataset.{split}_split={named[split]} has no masks: choose another split of {dataset.name}"
             )
+    if "train" in sources:
+        run = replace(run, training=run.training.in_epochs(len(sources["train"])))
     data = {"classes": fingerprint.of_classes(sources["val"].labels)}
     data |= {split: fingerprint.of_split(source) for split, source in sources.items()}
     return Asked(_identified(run, data), sources.get("train"), sources["val"])

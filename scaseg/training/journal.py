@@ -92,23 +92,23 @@ class Journal(Callback):
         assert isinstance(pl_module, SegmentationTask)
         self.matrix = pl_module.confusion.counts()
         self.scores = scores(self.matrix, pl_module.protocol.mean_over)
-        pl_module.log("val/mIoU", self.scores.mean_iou, logger=False, rank_zero_only=False)
+        row = self._validation_row(pl_module.labels.names)
+        pl_module.log_dict(row, logger=False, rank_zero_only=False)  # for callbacks that monitor it
         if trainer.state.fn != "fit" and trainer.max_steps != 0:  # a run of no steps is all validation
             return
         self.history.append((trainer.global_step, self.scores.mean_iou))
-        names = pl_module.labels.names
-        row = {
+        for logger in trainer.loggers:
+            logger.log_metrics(row, trainer.global_step)
+
+    def _validation_row(self, names: tuple[str, ...]) -> dict[str, float]:
+        assert self.scores is not None
+        there = [i for i in range(len(names)) if i not in self.scores.absent]
+        return {
             "val/mIoU": self.scores.mean_iou,
             "val/pixel_accuracy": self.scores.pixel_accuracy,
             "val/mean_accuracy": self.scores.mean_accuracy,
-            **{
-                f"val/IoU/{name}": iou
-                for i, (name, iou) in enumerate(zip(names, self.scores.iou, strict=True))
-                if i not in self.scores.absent
-            },
+            **{f"val/IoU/{names[i]}": self.scores.iou[i] for i in there},
         }
-        for logger in trainer.loggers:
-            logger.log_metrics(row, trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._row_start = self._batch_end = time.perf_counter()

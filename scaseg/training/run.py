@@ -30,6 +30,7 @@ from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
+from scaseg.training.ending import build_callbacks, out_of_time
 from scaseg.training.journal import columns
 from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
@@ -76,7 +77,9 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
 
     watch = watchers(run, folder)
     csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
-    trainer = _trainer(config, folder, loggers(config, folder, csv_log), [*extra_callbacks, *watch.callbacks])
+    asked = build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
+    callbacks = [*extra_callbacks, *asked, *watch.callbacks]
+    trainer = _trainer(config, folder, loggers(config, folder, csv_log), callbacks)
     if first:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
         write_text(folder / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
@@ -99,6 +102,9 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
 def _fit(trainer: Trainer, task: SegmentationTask, data: SegmentationData, start: Start, watch: Watchers) -> None:
     if task.config.training.max_steps:
         trainer.fit(task, data, ckpt_path=start.checkpoint, weights_only=True)
+        if trainer.global_step < task.config.training.max_steps:
+            by = "training.max_time" if out_of_time(trainer) else ", ".join(task.config.callbacks)
+            log.info("%s ended training at step %d of %d", by, trainer.global_step, task.config.training.max_steps)
     if watch.journal.scores is not None:
         return
     if start.checkpoint is not None:  # of the last step: the average, where there is one, and not what was trained
