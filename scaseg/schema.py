@@ -22,7 +22,10 @@ from scaseg.typed import (
 )
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
-NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures", "records")
+NOT_IDENTITY = (
+    *("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry"),
+    *("pictures", "records", "metrics"),
+)
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
 LATER: dict[str, object] = {
@@ -32,6 +35,7 @@ LATER: dict[str, object] = {
     "training.max_time": None,
     "callbacks": {},
 }
+METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
 IN_STEPS = ("max_steps", "val_every")
 
 
@@ -199,6 +203,11 @@ class Settings(Checked):
     fresh: bool = False
     retry: str = one_of("none", "none", "failed")  # failed: a sweep starts its failed jobs again too
     pictures: int = number(6, 0)
+    metrics: list[str] = field(default_factory=list)  # of validations, besides mIoU: see METRICS
+
+    def check(self) -> None:
+        if wrong := [name for name in self.metrics if name not in METRICS]:
+            raise UserError(f"metrics=[{','.join(wrong)}]: choose of {', '.join(METRICS)}")
 
 
 @dataclass(kw_only=True)

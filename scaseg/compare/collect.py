@@ -11,15 +11,15 @@ import numpy.typing as npt
 from scaseg.compare.calibration import calibration_counts
 from scaseg.compare.contenders import Contender, predicted
 from scaseg.compare.measures import Settings
-from scaseg.compare.regions import (
+from scaseg.data.datasets import EvalItem, EvalSamples
+from scaseg.data.labels import Mask
+from scaseg.data.source import Source
+from scaseg.evaluation.boundaries import (
     boundary_counts,
     boundary_width,
     object_counts,
     trimap_counts,
 )
-from scaseg.data.datasets import EvalItem, EvalSamples
-from scaseg.data.labels import Mask
-from scaseg.data.source import Source
 from scaseg.evaluation.regions import mean_iou, region_counts
 from scaseg.progress import ProgressLine
 from scaseg.trained.model import TrainedModel

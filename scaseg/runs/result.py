@@ -72,6 +72,7 @@ class Result(Described):
 
     run: NotRequired[str]
     best: NotRequired[Best]
+    metrics: NotRequired[dict[str, float | None]]  # by column of metrics.csv, those asked for besides
     plain_weights: NotRequired[Figures | None]
     wall_time_s: NotRequired[float]
 

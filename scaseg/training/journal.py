@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -12,15 +13,18 @@ from torch import Tensor
 
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import Scores, scores
+from scaseg.evaluation.more_metrics import COLUMNS, LOSS, more_metrics
+from scaseg.training.image_counts import CountImages
 from scaseg.training.task import SegmentationTask
 
 TRAIN_COLUMNS = ["train/loss", "train/lr", "train/images_per_s", "train/data_wait"]
 VAL_COLUMNS = ["val/mIoU", "val/pixel_accuracy", "val/mean_accuracy"]
 
 
-def columns(names: tuple[str, ...]) -> list[str]:
-    """Every metric that a run may log, in order."""
-    return [*TRAIN_COLUMNS, *VAL_COLUMNS, *(f"val/IoU/{name}" for name in names)]
+def columns(names: tuple[str, ...], metrics: Sequence[str] = ()) -> list[str]:
+    """Every metric that a run may log, in order; metrics: those asked for besides."""
+    more = [COLUMNS[name] for name in metrics]
+    return [*TRAIN_COLUMNS, *VAL_COLUMNS, *more, *(f"val/IoU/{name}" for name in names)]
 
 
 class Journal(Callback):
@@ -30,8 +34,10 @@ class Journal(Callback):
     since the last row; `train/data_wait` is the share of time spent waiting for the loader.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, counts: CountImages | None = None) -> None:
         self.every = every
+        self.counts = counts
+        self.more: dict[str, float] = {}  # the last validation's metrics that were asked for besides
         self.losses: list[Tensor] = []  # (2,) of each step since the last row: weighted sum over its parts, weight
         self._part_of_step: Tensor | None = None
         self.scores: Scores | None = None
@@ -92,13 +98,21 @@ class Journal(Callback):
         assert isinstance(pl_module, SegmentationTask)
         self.matrix = pl_module.confusion.counts()
         self.scores = scores(self.matrix, pl_module.protocol.mean_over)
-        row = self._validation_row(pl_module.labels.names)
+        self.more = self._more(pl_module)
+        row = {**self._validation_row(pl_module.labels.names), **self.more}
         pl_module.log_dict(row, logger=False, rank_zero_only=False)  # for callbacks that monitor it
         if trainer.state.fn != "fit" and trainer.max_steps != 0:  # a run of no steps is all validation
             return
         self.history.append((trainer.global_step, self.scores.mean_iou))
         for logger in trainer.loggers:
             logger.log_metrics(row, trainer.global_step)
+
+    def _more(self, task: SegmentationTask) -> dict[str, float]:
+        asked = task.config.metrics
+        if not asked or self.counts is None:
+            return {}
+        found = more_metrics([name for name in asked if name != LOSS], self.counts.counted())
+        return {**found, **({COLUMNS[LOSS]: task.validation_loss()} if LOSS in asked else {})}
 
     def _validation_row(self, names: tuple[str, ...]) -> dict[str, float]:
         assert self.scores is not None

@@ -76,7 +76,8 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     seen = _say_what_counts(run)
 
     watch = watchers(run, folder)
-    csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
+    logged = [*columns(run.val.labels.names, config.metrics), *strip_columns(task.model.decoder)]
+    csv_log = CsvLog(folder / "metrics.csv", logged)
     asked = build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
     callbacks = [*extra_callbacks, *asked, *watch.callbacks]
     trainer = _trainer(config, folder, loggers(config, folder, csv_log), callbacks)
@@ -158,6 +159,7 @@ def _result(
         "split": run.config.dataset.val_split,
         "evaluated_images_trained_on": seen,
         "best": watch.checkpoints.best_result,
+        "metrics": {name: None if value != value else value for name, value in watch.journal.more.items()},
         "plain_weights": None if plain is None else figures(plain, run.val.labels),
         "step": trainer.global_step,
         "world_size": trainer.world_size,
@@ -168,6 +170,8 @@ def _result(
 def _print(result: Result, watch: Watchers, names: Sequence[str], folder: Path) -> None:
     assert watch.journal.scores is not None
     print(table(watch.journal.scores, names))
+    for name, value in (result.get("metrics") or {}).items():
+        print(f"{name}: {'–' if value is None else f'{value:.4g}'}")
     if result["plain_weights"] is not None:
         print(f"without the average: mIoU {result['plain_weights']['mIoU']:.2f}")
     if result["best"]["step"] is not None:

@@ -15,6 +15,7 @@ from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.metrics import ConfusionMatrix
+from scaseg.evaluation.more_metrics import LOSS
 from scaseg.models.build import build_segmentor
 from scaseg.models.encoders.stages import freeze, kept
 from scaseg.models.layers.block_recompute import recompute_blocks
@@ -43,6 +44,7 @@ class SegmentationTask(LightningModule):
         self.loss = build_loss(config.loss, config.dataset.name, labels)
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
+        self.losses = torch.zeros(2, dtype=torch.float64)  # of the validation so far: weighted sum, weight
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(images)
@@ -77,6 +79,7 @@ class SegmentationTask(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.confusion.reset()
+        self.losses = torch.zeros(2, device=self.device, dtype=torch.float64)
         if self.trainer.world_size > 1:  # running statistics differ between processes; evaluation must not
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, 0)
@@ -87,10 +90,18 @@ class SegmentationTask(LightningModule):
         for views, masks in _same_size(batch):
             size = masks.shape[1], masks.shape[2]
             at_once = self.config.hardware.window_batch_size
+            if LOSS in self.config.metrics:
+                loss, weight = self.loss.weighed(self.model(views[0]), masks)
+                self.losses += torch.stack([loss * weight, weight]).double()
             predicted = predict_labels(self.model, views, size, self.protocol, at_once)
             self.confusion.update(predicted, masks)
             predictions.extend(predicted)
         return predictions
+
+    def validation_loss(self) -> float:
+        """The last validation's, of single whole images as training has them, over all processes' labelled pixels."""
+        total, weight = self.trainer.strategy.reduce(self.losses, reduce_op="sum")
+        return float(total / weight) if weight > 0 else float("nan")
 
     def parameter_groups(self) -> list[Group]:
         """What is trained how; see scaseg.training.optimiser."""

@@ -17,10 +17,10 @@ from scaseg.compare.compared import Compared
 from scaseg.compare.measures import Settings
 from scaseg.compare.page import file_name, page, text
 from scaseg.compare.pictures import most_different_box
-from scaseg.compare.regions import boundary_counts, object_counts, trimap_counts
 from scaseg.compare.run import _figures, _finite
 from scaseg.config import compose, run_config
 from scaseg.data.labels import IGNORE
+from scaseg.evaluation.boundaries import boundary_counts, object_counts, trimap_counts
 from scaseg.evaluation.regions import region_counts
 from tests.browser import measured
 from tests.commands import main_of

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaseg.compare.regions import (
+from scaseg.data.labels import IGNORE
+from scaseg.evaluation.boundaries import (
     boundary_counts,
     boundary_width,
     object_counts,
     trimap,
     trimap_counts,
 )
-from scaseg.data.labels import IGNORE
 from scaseg.evaluation.regions import class_iou, mean_iou, region_counts
 
 MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 9999))
