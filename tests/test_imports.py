@@ -19,7 +19,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("data", "losses", "schedules", "evaluation", "complexity"),
     ("runs.earlier", "runs.counts", "runs.checkpoint", "runs.figures"),
     ("trained",),
-    ("config", "config_errors", "choices", "runs.store"),
+    ("config", "config_errors", "choices", "create", "runs.store"),
     ("runs",),
     ("training",),
     ("report", "sweep"),
