@@ -40,7 +40,7 @@ def python(code: str) -> str:
 def test_every_pair_has_the_values_of_a_run() -> None:
     pairs = list(product(NAMES["decoders"], NAMES["backbones"]))
     with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        for decoder, backbone in pairs[::3]:  # 13 backbones: every decoder with a third of them, every backbone
+        for decoder, backbone in pairs[::5]:  # every decoder and every backbone at least once
             run = run_config(compose("train", [f"decoder={decoder}", f"backbone={backbone}"]))
             assert chosen(decoder, backbone, {}) == (run.backbone, run.decoder)
         run = run_config(compose("train", ["decoder.query_pool=2", "backbone=segman_t", "lpm=none"]))
@@ -156,9 +156,17 @@ def test_weights_of_the_encoder_alone(tmp_path: Path) -> None:
     assert same(second.encoder, first.encoder)
 
 
+def test_what_the_readme_says_runs() -> None:
+    (block,) = re.findall(r"## In Python\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    query, value = torch.randn(1, 2, 7), torch.randn(1, 2, 5, 4)
+    names = {"images": torch.zeros(1, 3, 64, 96), "query": query, "key": value[..., 0], "value": value}
+    exec(block, names)
+    assert names["logits"].shape == (1, 19, 16, 24) and names["attended"].shape == (1, 2, 7, 4)
+
+
 def test_the_example_learns() -> None:
     done = subprocess.run(
-        [sys.executable, "experiments/tour/plain_torch.py", "31"],
+        [sys.executable, "experiments/tour/plain_torch.py", "21"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -167,4 +175,4 @@ def test_the_example_learns() -> None:
     )
     assert done.returncode == 0, done.stderr
     losses = [float(found) for found in re.findall(r"loss ([\d.]+)", done.stdout)]
-    assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
+    assert len(losses) == 3 and losses[-1] < 0.9 * losses[0]
