@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import scaseg
-from scaseg.config import CONF_DIR
+from scaseg.choices import CONF_DIR
 from scaseg.config_errors import exactly
 from scaseg.errors import UserError
 from scaseg.overrides import Given, Known, has

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.arguments import checked
-from scaseg.config import CONF_DIR, register, typed
+from scaseg.choices import CONF_DIR
+from scaseg.config import register, typed
 from scaseg.config_errors import explained
 from scaseg.errors import UserError
 from scaseg.named import allowing, targets

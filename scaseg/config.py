@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from hydra import compose as hydra_compose
@@ -13,14 +12,13 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from scaseg.choices import CONF_DIR
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.parts import Backbone, CallbackPart, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
 from scaseg.schema import Augment, EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
 from scaseg.typed import Checked, Part, Yaml
 
-_PACKAGED = Path(__file__).with_name("conf")
-CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 Kind = TypeVar("Kind")
 Chosen = TypeVar("Chosen", bound=Part)
 

@@ -15,7 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from scaseg.config import CONF_DIR, TrainConfig
+from scaseg.choices import CONF_DIR
+from scaseg.config import TrainConfig
 from scaseg.config_errors import (
     ERRORS,
     exactly,

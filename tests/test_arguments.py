@@ -380,7 +380,7 @@ for command in sys.argv[1].split(","):
             assert f"python -m scaseg.{command}" in text and "== Keys (key=value)" in text, (command, text)
         if command in ("browse", "prepare", "validate") and arguments[0] == "--help":
             import pathlib
-            from scaseg.config import CONF_DIR
+            from scaseg.choices import CONF_DIR
             for path in pathlib.Path(CONF_DIR, "dataset").glob("*.yaml"):
                 assert path.stem in text.partition("== Keys")[0], (command, path.stem)
         assert "torch" not in sys.modules, (command, arguments)

@@ -19,7 +19,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("data", "losses", "schedules", "evaluation", "complexity"),
     ("runs.earlier", "runs.counts", "runs.checkpoint", "runs.figures"),
     ("trained",),
-    ("config", "config_errors", "runs.store"),
+    ("config", "config_errors", "choices", "create", "runs.store"),
     ("runs",),
     ("training",),
     ("report", "sweep"),
@@ -118,6 +118,7 @@ def test_only_training_and_above_know_the_frameworks() -> None:
     [
         "scaseg",
         "scaseg.errors",
+        "scaseg.choices",
         "scaseg.config",
         "scaseg.train",
         "scaseg.evaluate",

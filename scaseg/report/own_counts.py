@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from scaseg.config import CONF_DIR, compose, run_config
+from scaseg.choices import CONF_DIR
+from scaseg.config import compose, run_config
 from scaseg.parts import Backbone, Decoder
 from scaseg.report.published import Row
 

@@ -112,7 +112,7 @@ def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
 
 def _build(stored: Stored, path: Path) -> Segmentor:
     """The module with its weights, for inference alone."""
-    with _NoDrawing():
+    with NoDrawing():
         segmentor = build_segmentor(
             _for_use(stored.config.backbone), _for_use(stored.config.decoder), len(stored.classes)
         )
@@ -131,7 +131,7 @@ def _for_use(part: Choice) -> Choice:
     return part.changed(**{key: value for key, value in unused.items() if key in part.values})
 
 
-class _NoDrawing(TorchFunctionMode):
+class NoDrawing(TorchFunctionMode):
     """Within it random initialisation gives zeros: the weights are about to be replaced.
 
     Not building on the meta device, where drawing imports torch's compiler, a second or more.

@@ -1,4 +1,6 @@
-"""A trained model as a folder of plain files: safetensors, config.json and a model card, the hub's layout."""
+"""A trained model as a folder of plain files, the hub's layout: safetensors, config.json, a model card, and the code
+with which transformers opens it.
+"""
 
 import json
 from pathlib import Path
@@ -8,7 +10,7 @@ from scaseg.files import new_folder
 from scaseg.models.build import normalisation
 from scaseg.trained.card import model_card, weights_name
 from scaseg.trained.model import TrainedModel
-from scaseg.trained.stored import CARD, CONFIG, FORMAT, OF_THE_MODEL, WEIGHTS
+from scaseg.trained.stored import CARD, CODE, CONFIG, FORMAT, OF_THE_MODEL, WEIGHTS
 from scaseg.typed import Json, to_plain
 
 
@@ -22,6 +24,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
         (beside / WEIGHTS).write_bytes(encoded(tensors, metadata={"format": "pt"}))
         (beside / CONFIG).write_text(json.dumps(description(model), indent=2) + "\n")
         (beside / CARD).write_text(model_card(model))
+        (beside / CODE).write_bytes(Path(__file__).with_name(CODE).read_bytes())
     return folder
 
 
@@ -46,7 +49,7 @@ def push(folder: Path, repository: str, private: bool = True) -> str:
 
 
 def description(model: TrainedModel) -> Json:
-    """config.json: all that `scaseg.load` needs beside the weights."""
+    """config.json: all that `scaseg.load` needs beside the weights, and where transformers finds its classes."""
     plain = {key: to_plain(getattr(model.config, key)) for key in OF_THE_MODEL}
     for part in (plain["backbone"], plain):
         if part.get("weights"):  # a path of the machine of training means nothing elsewhere
@@ -55,7 +58,12 @@ def description(model: TrainedModel) -> Json:
     return {
         "library_name": "scaseg",
         "format": FORMAT,
-        "model_type": model.config.decoder.name,
+        "model_type": "scaseg",  # not the decoder's name: transformers knows a `segformer`, which is another model
+        "architectures": ["SCASegForSemanticSegmentation"],
+        "auto_map": {
+            "AutoConfig": f"{CODE.removesuffix('.py')}.SCASegConfig",
+            "AutoModelForSemanticSegmentation": f"{CODE.removesuffix('.py')}.SCASegForSemanticSegmentation",
+        },
         "classes": list(model.classes),
         "colours": model.colours.tolist(),
         "model": {**plain, "protocol": to_plain(model.protocol), "normalisation": {"mean": mean, "std": std}},

@@ -17,6 +17,7 @@ from scaseg.runs.result import Result, results_of
 from scaseg.schema import Run
 
 CONFIG, WEIGHTS, CARD = SAVED_CONFIG, SAVED_WEIGHTS, "README.md"
+CODE = "modeling_scaseg.py"  # what transformers runs of a saved folder
 FORMAT = 1  # of config.json
 OF_THE_MODEL = (  # of a configuration
     *("backbone", "decoder", "dataset", "protocol", "augment", "training", "loss", "optimizer", "schedule"),

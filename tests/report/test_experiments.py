@@ -8,7 +8,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from scaseg.config import CONF_DIR, compose, run_config
+from scaseg.choices import CONF_DIR
+from scaseg.config import compose, run_config
 from scaseg.report.published import rows_of
 from scaseg.report.table_rows import row_keys
 from scaseg.runs.earlier import read_config

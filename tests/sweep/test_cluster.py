@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from scaseg.config import CONF_DIR
+from scaseg.choices import CONF_DIR
 from scaseg.runs import store
 from tests.conftest import ROOT
 from tests.training.tiny import TINY

@@ -112,7 +112,8 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
         told = {**result, "split": split, "checkpoint": f"run/checkpoints/{of}", "evaluated_images_trained_on": None}
         (run / "evaluation" / split / "result.json").write_text(json.dumps(told))
     folder = scaseg.save_pretrained(run, tmp_path / "saved" / "model")
-    assert {file.name for file in folder.iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    files = {"model.safetensors", "config.json", "README.md", "modeling_scaseg.py"}
+    assert {file.name for file in folder.iterdir()} == files
     first, again = scaseg.load(run), scaseg.load(folder)
     np.testing.assert_array_equal(again.predict(photo), first.predict(photo))
     assert (again.classes, again.protocol) == (first.classes, first.protocol)
@@ -125,7 +126,7 @@ def test_saved_folder_is_the_same_model(checkpoint: Path, photo: Picture, tmp_pa
     (claimed,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
     assert claimed["dataset"]["split"] == "test"  # not what was seen
     second = scaseg.save_pretrained(again, tmp_path / "second")  # nothing is lost on the way
-    for name in ("config.json", "README.md", "model.safetensors"):
+    for name in files:
         assert (second / name).read_bytes() == (folder / name).read_bytes(), name
     assert str(tmp_path) not in (folder / "config.json").read_text()
     with pytest.raises(UserError, match="not an empty folder"):

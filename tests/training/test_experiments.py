@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scaseg.config import CONF_DIR, compose
+from scaseg.choices import CONF_DIR
+from scaseg.config import compose
 from tests.test_cli import Cli, cli
 from tests.training.tiny import QUIET, camvid
 

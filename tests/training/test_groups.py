@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaseg.config import CONF_DIR, compose, run_config
+from scaseg.choices import CONF_DIR
+from scaseg.config import compose, run_config
 from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
 from scaseg.renamed import renamed
