@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
 
+TITLES = ("image", "truth", "prediction")
 Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and prediction (H, W)
 
 
@@ -54,7 +55,14 @@ class Pictures(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         fitting = trainer.state.fn == "fit"
         self.path = self.folder / (f"step_{trainer.global_step:06d}.png" if fitting else "predictions.png")
-        draw.write_png(self.path, draw.sheet(rows, self.labels, ("image", "truth", "prediction")))
+        draw.write_png(self.path, draw.sheet(rows, self.labels, TITLES))
+
+
+def with_legend(sample: Sample, labels: LabelTable) -> draw.Picture:
+    """Image, truth and prediction of one sample beside each other, over the colours of the classes in them."""
+    _, image, truth, prediction = sample
+    shown = [int(i) for i in np.union1d(truth, prediction) if i < labels.num_classes]
+    return draw.sheet([draw.comparison(image, truth, prediction, labels)], labels, TITLES, shown=shown)
 
 
 def spread(names: list[str], count: int) -> list[str]:

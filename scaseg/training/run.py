@@ -31,6 +31,7 @@ from scaseg.training.checks import check_batch, check_data, say_ignored, synchro
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.journal import columns
+from scaseg.training.media import Rewinds
 from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
@@ -76,15 +77,17 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
 
     watch = watchers(run, folder)
     csv_log = CsvLog(folder / "metrics.csv", [*columns(run.val.labels.names), *strip_columns(task.model.decoder)])
-    trainer = _trainer(config, folder, loggers(config, folder, csv_log), [*extra_callbacks, *watch.callbacks])
+    logs = loggers(config, folder, csv_log)
+    trainer = _trainer(config, folder, logs, [*extra_callbacks, *watch.callbacks])
     if first:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
         write_text(folder / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
     if recipe.compile:
         task.model.compile()
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
-        if first:
-            csv_log.rewind(start.step)
+        for one in logs if first else ():
+            if isinstance(one, Rewinds):
+                one.rewind(start.step)
         _fit(trainer, task, data, start, watch)
         counts = watch.counts.all([run.val.name(i) for i in range(len(run.val))])
         plain = _plain_scores(trainer, task, data, watch)
