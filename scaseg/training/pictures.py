@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
 
-TITLES = ("image", "truth", "prediction")
 Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and prediction (H, W)
 
 
@@ -51,18 +51,16 @@ class Pictures(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.samples or not trainer.is_global_zero:
             return
-        rows = [draw.comparison(*sample[1:], self.labels) for sample in self.samples]
         self.folder.mkdir(parents=True, exist_ok=True)
         fitting = trainer.state.fn == "fit"
         self.path = self.folder / (f"step_{trainer.global_step:06d}.png" if fitting else "predictions.png")
-        draw.write_png(self.path, draw.sheet(rows, self.labels, TITLES))
+        draw.write_png(self.path, sheet(self.samples, self.labels))
 
 
-def with_legend(sample: Sample, labels: LabelTable) -> draw.Picture:
-    """Image, truth and prediction of one sample beside each other, over the colours of the classes in them."""
-    _, image, truth, prediction = sample
-    shown = [int(i) for i in np.union1d(truth, prediction) if i < labels.num_classes]
-    return draw.sheet([draw.comparison(image, truth, prediction, labels)], labels, TITLES, shown=shown)
+def sheet(samples: Sequence[Sample], labels: LabelTable, shown: Sequence[int] | None = None) -> draw.Picture:
+    """A row a sample: image, truth and prediction; below, the colours of all classes, or of `shown`."""
+    rows = [draw.comparison(image, truth, prediction, labels) for _, image, truth, prediction in samples]
+    return draw.sheet(rows, labels, ("image", "truth", "prediction"), shown=shown)
 
 
 def spread(names: list[str], count: int) -> list[str]:

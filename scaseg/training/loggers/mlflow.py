@@ -1,5 +1,6 @@
 """MLflow: the run's curves, pictures, confusion matrix and configuration, in a store on disk; nothing goes out."""
 
+import fcntl
 import logging
 import os
 import re
@@ -24,10 +25,10 @@ from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.schema import Run
 from scaseg.training.matrix_picture import matrix_picture
-from scaseg.training.pictures import Sample, with_legend
+from scaseg.training.pictures import Sample, sheet
 from scaseg.typed import dotted, to_plain
 
-STORE, ARTIFACTS = "mlflow.db", "artifacts"
+STORE, ARTIFACTS, LOCK = "mlflow.db", "artifacts", "mlflow.lock"
 RUN_TAG = "scaseg.run"
 WAIT = 120  # seconds for the other jobs of a sweep, which write to the same store
 PARAMS_AT_ONCE = 100  # MLflow takes no more
@@ -52,17 +53,19 @@ class MlflowLog(MLFlowLogger):
         _import_mlflow()
         self.folder = (run_folder.parent / "mlflow" if folder is None else Path(folder)).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            experiment_name=experiment,
-            run_name=run.name,
-            tracking_uri=f"sqlite:///{self.folder / STORE}?timeout={WAIT}",
-            artifact_location=(self.folder / ARTIFACTS).as_uri(),
-            tags={
-                RUN_TAG: run.name,
-                **({"group": group} if group else {}),
-                **({"tags": ", ".join(tags)} if tags else {}),
-            },
-        )
+        with (self.folder / LOCK).open("a") as lock:  # where jobs of a sweep make the tables together, some fail
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            super().__init__(
+                experiment_name=experiment,
+                run_name=run.name,
+                tracking_uri=f"sqlite:///{self.folder / STORE}?timeout={WAIT}",
+                artifact_location=(self.folder / ARTIFACTS).as_uri(),
+                tags={
+                    RUN_TAG: run.name,
+                    **({"group": group} if group else {}),
+                    **({"tags": ", ".join(tags)} if tags else {}),
+                },
+            )
         self.run = run
 
     @property
@@ -83,7 +86,7 @@ class MlflowLog(MLFlowLogger):
         found = self._mlflow_client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._mlflow_client.create_experiment(name, artifact_location=self._artifact_location))
+                return str(self._mlflow_client.create_experiment(name, self._artifact_location))
             except MlflowException:  # another job of the sweep was faster
                 found = self._mlflow_client.get_experiment_by_name(name)
                 if found is None:
@@ -131,9 +134,8 @@ class MlflowLog(MLFlowLogger):
                 (run_id,),
             )
         artifacts = Path(unquote(urlsplit(client.get_run(run_id).info.artifact_uri).path))
-        for path in artifacts.glob("images/*"):
-            found = re.search(r"[+%]step[+%](\d+)[+%]", path.name)
-            if found and int(found[1]) > last:
+        for path in artifacts.glob("*/step_*.png"):
+            if int(path.stem.removeprefix("step_")) > last:
                 path.unlink()
         client.update_run(run_id, status="RUNNING")
 
@@ -152,12 +154,14 @@ class MlflowLog(MLFlowLogger):
         self.log_metrics({name: value for name, value in values.items() if as_key(name) not in there}, 0)
 
     def show(self, samples: Sequence[Sample], matrix: Tensor, labels: LabelTable, step: int) -> None:
-        """As MLflow's image charts; the matrix's counts also as confusion_matrix.csv, that of the last validation."""
+        """As artifacts; of the matrix also the counts, confusion_matrix.csv, those of the last validation.
+
+        MLflow's image charts put all params before the image, which is then out of sight.
+        """
         client, run_id, counts = self.experiment, self.run_id, matrix.cpu().numpy()
-        for sample in samples:
-            key = f"pictures/{as_key(sample[0], ascii_only=True)}"
-            client.log_image(run_id, with_legend(sample, labels), key=key, step=step)
-        client.log_image(run_id, matrix_picture(counts, labels.names), key="confusion_matrix", step=step)
+        if samples:
+            client.log_image(run_id, sheet(samples, labels), f"pictures/step_{step:06d}.png")
+        client.log_image(run_id, matrix_picture(counts, labels.names), f"confusion_matrix/step_{step:06d}.png")
         lines = [
             ["truth \\ prediction", *labels.names],
             *([name, *row] for name, row in zip(labels.names, counts.tolist(), strict=True)),
@@ -165,9 +169,9 @@ class MlflowLog(MLFlowLogger):
         client.log_text(run_id, "".join(",".join(map(str, line)) + "\n" for line in lines), "confusion_matrix.csv")
 
 
-def as_key(name: str, ascii_only: bool = False) -> str:
+def as_key(name: str) -> str:
     """A name that MLflow takes: other signs become their numbers between underscores, so that no two become one."""
-    key = re.sub(r"[^\w\-. /]", lambda sign: f"_{ord(sign[0]):x}_", name, flags=re.ASCII if ascii_only else 0)
+    key = re.sub(r"[^\w\-. /]", lambda sign: f"_{ord(sign[0]):x}_", name)
     parts = key.split("/")  # MLflow takes none that a path would lose
     return "/".join("_" if not part else part.replace(".", "_2e_") if part in (".", "..") else part for part in parts)
 

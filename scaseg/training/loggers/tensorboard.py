@@ -6,6 +6,7 @@ from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
 
+import numpy as np
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -15,7 +16,7 @@ from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.schema import Run
 from scaseg.training.matrix_picture import matrix_picture
-from scaseg.training.pictures import Sample, with_legend
+from scaseg.training.pictures import Sample, sheet
 from scaseg.typed import dotted, to_plain
 
 try:
@@ -23,7 +24,13 @@ try:
 except ImportError as error:
     raise UserError("logger=tensorboard needs the package tensorboard: pip install 'scaseg[tensorboard]'") from error
 
-COMPARED = ("val/mIoU", "val/pixel_accuracy", "val/mean_accuracy", "train/loss", "GFLOPs")  # beside hyperparameters
+COMPARED = (
+    "val/mIoU",
+    "val/pixel_accuracy",
+    "val/mean_accuracy",
+    "train/loss",
+    "model/GFLOPs",
+)  # beside hyperparameters
 
 
 class TensorBoardLog(TensorBoardLogger):
@@ -79,13 +86,16 @@ class TensorBoardLog(TensorBoardLogger):
         self.experiment.flush()
 
     def summarise(self, values: Mapping[str, float]) -> None:
-        """See scaseg.training.media.Shows; once, at step 0."""
+        """See scaseg.training.media.Shows; once, at step 0; a name without a slash would come before all curves."""
         if not self._told:
-            self.log_metrics(values, 0)
+            self.log_metrics({f"model/{name}": value for name, value in values.items()}, 0)
 
     def show(self, samples: Sequence[Sample], matrix: Tensor, labels: LabelTable, step: int) -> None:
-        """A picture of each sample: image, truth and prediction, under their classes' colours."""
-        pictures: dict[str, Any] = {f"pictures/{sample[0]}": with_legend(sample, labels) for sample in samples}
+        """A picture of each sample: image, truth and prediction, over their classes' colours."""
+        pictures: dict[str, Any] = {}
+        for name, image, truth, prediction in samples:
+            shown = [int(i) for i in np.union1d(truth, prediction) if i < labels.num_classes]
+            pictures[f"pictures/{name}"] = sheet([(name, image, truth, prediction)], labels, shown)
         pictures["confusion_matrix"] = matrix_picture(matrix.cpu().numpy(), labels.names)
         for tag, picture in pictures.items():
             self.experiment.add_image(tag, picture, step, dataformats="HWC")
