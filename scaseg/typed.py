@@ -154,8 +154,10 @@ def dotted(plain: Plain, prefix: str = "") -> dict[str, object]:
     """By the keys of the command line, as training.lr; keys of this project's own, but for the class, are left out."""
     flat: dict[str, object] = {}
     for key, value in plain.items():
+        if str(key).startswith("_") and key != "_target_":
+            continue
         if isinstance(value, Mapping):
             flat |= dotted(value, f"{prefix}{key}.")
-        elif not str(key).startswith("_") or key == "_target_":
+        else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -89,7 +89,7 @@ def said(command: str, *arguments: str) -> object:
         ("+decoder.attnn=sa", "decoder.attnn: no such key; did you mean decoder.attn=sa?"),
         ("decoder.depth=3", "decoder.depth: no such key; where its class takes it, +decoder.depth=3 adds it"),
         ("~training.lr", "~training.lr: no key can be taken out; where it may be empty, training.lr=null empties it"),
-        ("~logger", "~logger: no group can be taken out; logger=... chooses one of csv, wandb"),
+        ("~logger", "~logger: no group can be taken out; logger=... chooses one of csv, mlflow, tensorboard, wandb"),
         ("", "'': arguments are key=value; all keys: python -m scaseg.train --help"),
         ("hydra.launcher.max_paralel=2", "did you mean hydra.launcher.max_parallel=2?"),
         ("experiment=camvid_cpuu", "experiment=camvid_cpuu: no such choice; did you mean camvid_cpu? The choices: "),

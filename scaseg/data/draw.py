@@ -95,8 +95,14 @@ def shortened(text: str, width: int, scale: float) -> str:
     return text
 
 
-def sheet(rows: Sequence[Picture], labels: LabelTable, titles: Sequence[str], width: int = 1200) -> Picture:
-    """Rows stacked at one width (at most `width`) under column titles, with the legend below."""
+def sheet(
+    rows: Sequence[Picture],
+    labels: LabelTable,
+    titles: Sequence[str],
+    width: int = 1200,
+    shown: Sequence[int] | None = None,
+) -> Picture:
+    """Rows stacked at one width (at most `width`) under column titles; below, the legend (of `shown`, or of all)."""
     width = min(width, max(max(row.shape[1] for row in rows), 640))
     head = np.full((22, width, 3), 255, np.uint8)
     for i, title in enumerate(titles):
@@ -109,7 +115,7 @@ def sheet(rows: Sequence[Picture], labels: LabelTable, titles: Sequence[str], wi
         shrinking = width < row.shape[1]
         way = cv2.INTER_AREA if shrinking else cv2.INTER_NEAREST
         parts += [cv2.resize(row, (width, height), interpolation=way).astype(np.uint8), gap]
-    return np.vstack([*parts, legend(labels, width)])
+    return np.vstack([*parts, legend(labels, width, shown)])
 
 
 def png(picture: Picture) -> bytes:

@@ -23,8 +23,16 @@ class Shows(Protocol):
     def summarise(self, values: Mapping[str, float]) -> None:
         """Numbers of the whole run."""
 
-    def show(self, samples: Sequence[Sample], matrix: Tensor, names: Sequence[str], step: int) -> None:
-        """Images with truth and prediction, and the confusion matrix (K, K), of a validation; names: of the classes."""
+    def show(self, samples: Sequence[Sample], matrix: Tensor, labels: LabelTable, step: int) -> None:
+        """Images with truth and prediction, and the confusion matrix (K, K), of a validation; labels: the classes."""
+
+
+@runtime_checkable
+class Rewinds(Protocol):
+    """A logger in which a resumed run goes on where its checkpoint was."""
+
+    def rewind(self, step: int) -> None:
+        """Before training: drop what was logged after `step`, which is logged again; 0: a new start."""
 
 
 class Media(Callback):
@@ -52,4 +60,4 @@ class Media(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, Shows):
                 assert self.journal.matrix is not None
-                logger.show(self.pictures.samples, self.journal.matrix, self.labels.names, trainer.global_step)
+                logger.show(self.pictures.samples, self.journal.matrix, self.labels, trainer.global_step)

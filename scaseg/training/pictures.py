@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,16 @@ class Pictures(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.samples or not trainer.is_global_zero:
             return
-        rows = [draw.comparison(*sample[1:], self.labels) for sample in self.samples]
         self.folder.mkdir(parents=True, exist_ok=True)
         fitting = trainer.state.fn == "fit"
         self.path = self.folder / (f"step_{trainer.global_step:06d}.png" if fitting else "predictions.png")
-        draw.write_png(self.path, draw.sheet(rows, self.labels, ("image", "truth", "prediction")))
+        draw.write_png(self.path, sheet(self.samples, self.labels))
+
+
+def sheet(samples: Sequence[Sample], labels: LabelTable, shown: Sequence[int] | None = None) -> draw.Picture:
+    """A row a sample: image, truth and prediction; below, the colours of all classes, or of `shown`."""
+    rows = [draw.comparison(image, truth, prediction, labels) for _, image, truth, prediction in samples]
+    return draw.sheet(rows, labels, ("image", "truth", "prediction"), shown=shown)
 
 
 def spread(names: list[str], count: int) -> list[str]:

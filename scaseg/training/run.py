@@ -32,6 +32,7 @@ from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.ending import build_callbacks, out_of_time
 from scaseg.training.journal import columns
+from scaseg.training.media import Rewinds
 from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
@@ -78,17 +79,17 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     watch = watchers(run, folder)
     logged = [*columns(run.val.labels.names, config.metrics), *strip_columns(task.model.decoder)]
     csv_log = CsvLog(folder / "metrics.csv", logged)
-    asked = build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
-    callbacks = [*extra_callbacks, *asked, *watch.callbacks]
-    trainer = _trainer(config, folder, loggers(config, folder, csv_log), callbacks)
+    logs, asked = loggers(config, folder, csv_log), build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
+    trainer = _trainer(config, folder, logs, [*extra_callbacks, *asked, *watch.callbacks])
     if first:
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
         write_text(folder / CONFIG, yaml.safe_dump(to_plain(config), sort_keys=False))
     if recipe.compile:
         task.model.compile()
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
-        if first:
-            csv_log.rewind(start.step)
+        for one in logs if first else ():
+            if isinstance(one, Rewinds):
+                one.rewind(start.step)
         _fit(trainer, task, data, start, watch)
         counts = watch.counts.all([run.val.name(i) for i in range(len(run.val))])
         plain = _plain_scores(trainer, task, data, watch)

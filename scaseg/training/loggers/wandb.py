@@ -13,6 +13,7 @@ import wandb
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
+from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.schema import Run
 from scaseg.training.pictures import Sample
@@ -60,16 +61,17 @@ class WandbLog(WandbLogger):
         """See scaseg.training.media.Shows."""
         self.experiment.summary.update(dict(values))
 
-    def show(self, samples: Sequence[Sample], matrix: Tensor, names: Sequence[str], step: int) -> None:
+    def show(self, samples: Sequence[Sample], matrix: Tensor, labels: LabelTable, step: int) -> None:
         """As W&B's masks and confusion matrix."""
-        labels = dict(enumerate(names))
+        names = labels.names
+        classes = dict(enumerate(names))
         images = [
             wandb.Image(
                 image,
                 caption=name,
                 masks={
-                    "truth": {"mask_data": truth, "class_labels": labels},
-                    "prediction": {"mask_data": prediction, "class_labels": labels},
+                    "truth": {"mask_data": truth, "class_labels": classes},
+                    "prediction": {"mask_data": prediction, "class_labels": classes},
                 },
             )
             for name, image, truth, prediction in samples
