@@ -77,12 +77,20 @@ class DatasetPart(Part):
 class LossTerm(Part):
     """A term of the loss. weight: among the terms; class_weights: one a class, where it has such."""
 
+    RANGES: ClassVar[Mapping[str, Mapping[str, tuple[float, float]]]] = {
+        "scaseg.losses.cross_entropy.CrossEntropy": {"label_smoothing": (0, 1)},
+    }
+
     def check(self) -> None:
-        for key, limits in {"weight": (0, inf), "ohem_threshold": (0, 1), "ohem_min_kept": (1, inf)}.items():
-            if (value := self.option(key)) is not None:
-                check_number(f"loss.{self.name}.{key}", value, limits)
+        of_all = {"weight": (0, inf), "ohem_threshold": (0, 1), "ohem_min_kept": (1, inf)}
+        for key, limits in {**of_all, **self.RANGES.get(self.target, {})}.items():
+            if key in self.values:
+                check_number(f"loss.{self.name}.{key}", self.option(key), limits)
         if (average := self.option("average")) is not None:
             check_choice(f"loss.{self.name}.average", average, ("labelled", "all"))
+        self._check_class_weights()
+
+    def _check_class_weights(self) -> None:
         weights = self.option("class_weights")
         if weights is None:
             return

@@ -24,7 +24,9 @@ DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = ("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry", "pictures", "records")
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
-LATER: dict[str, object] = {}
+LATER: dict[str, object] = {
+    "loss.cross_entropy.label_smoothing": 0.0,
+}
 
 
 class Decay(Enum):

@@ -1,10 +1,14 @@
 """Loss, optimizer, schedule and logger are choices: every YAML is made, a stranger's too, and what is wrong is said."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import scaseg.torchvision_fix  # noqa: F401
 
 import pytest
 import torch
 
+from scaseg.compare.contenders import identity_of
 from scaseg.config import CONF_DIR, compose, run_config
 from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
@@ -99,6 +103,10 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
         (["loss=[dice]", "loss.dice.weight=x"], "loss.dice.weight=x: a number"),
         (["loss.cross_entropy.class_weights=3"], "loss.cross_entropy.class_weights=3: a list of numbers"),
         (["loss.cross_entropy.average=some"], "loss.cross_entropy.average=some: choose one of labelled, all"),
+        (
+            ["loss.cross_entropy.label_smoothing=2"],
+            "loss.cross_entropy.label_smoothing=2 must lie between 0 and 1",
+        ),
         (["+optimizer.adamw.speed=1"], "optimizer.adamw: torch.optim.AdamW has no option speed; it has lr, betas"),
         (["schedule.poly.power=-1"], "schedule.poly.power=-1 must be at least 0"),
         (["optimizer=null"], "optimizer=null: no such choice; the choices: "),
@@ -131,3 +139,19 @@ def test_a_configuration_from_before_the_groups_is_the_run_that_it_was() -> None
     plain["training"] |= {"betas": [0.9, 0.999], "poly_power": 0.9, "loss": {**loss, "average": "labelled"}}
     plain["decoder"]["weights"] = None
     assert read_config(plain).name == new.name
+
+
+def test_an_option_that_came_later_renames_no_run_and_parts_no_seeds() -> None:
+    """At its default, that is: a configuration from before it reads as one that has it."""
+    new = run_config(compose("train", [*TINY, "seed=1"]))
+    plain = to_plain(run_config(compose("train", [*TINY])))
+    assert plain["loss"]["cross_entropy"].pop("label_smoothing") == 0
+    before = read_config(plain)
+    assert before.loss["cross_entropy"].option("label_smoothing") == 0
+    assert replace(before, seed=1).name == new.name
+    assert identity_of(before) == identity_of(new)
+    smoothed = run_config(compose("train", [*TINY, "seed=1", "loss.cross_entropy.label_smoothing=0.1"]))
+    assert smoothed.name != new.name
+    assert identity_of(smoothed) != identity_of(new)
+    mine = {**plain, "loss": {"cross_entropy": {"_target_": "mine.Loss", "name": "cross_entropy"}}}
+    assert "label_smoothing" not in read_config(mine).loss["cross_entropy"].values
