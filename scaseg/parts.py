@@ -79,6 +79,11 @@ class LossTerm(Part):
 
     RANGES: ClassVar[Mapping[str, Mapping[str, tuple[float, float]]]] = {
         "scaseg.losses.cross_entropy.CrossEntropy": {"label_smoothing": (0, 1)},
+        "scaseg.losses.focal.Focal": {"gamma": (0, 100)},
+        "scaseg.losses.tversky.Tversky": {"alpha": (0, 1), "beta": (0, 1), "gamma": (0.1, 10), "smooth": (1e-6, inf)},
+    }
+    CHOICES: ClassVar[Mapping[str, Mapping[str, Sequence[str]]]] = {
+        "scaseg.losses.lovasz.Lovasz": {"classes": ("present", "all")},
     }
 
     def check(self) -> None:
@@ -88,6 +93,9 @@ class LossTerm(Part):
                 check_number(f"loss.{self.name}.{key}", self.option(key), limits)
         if (average := self.option("average")) is not None:
             check_choice(f"loss.{self.name}.average", average, ("labelled", "all"))
+        for key, choices in self.CHOICES.get(self.target, {}).items():
+            if key in self.values:
+                check_choice(f"loss.{self.name}.{key}", self.option(key), choices)
         self._check_class_weights()
 
     def _check_class_weights(self) -> None:

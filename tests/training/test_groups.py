@@ -18,7 +18,7 @@ from scaseg.training.recipe import build_logger
 from scaseg.training.task import SegmentationTask
 from scaseg.typed import to_plain
 from tests.test_cli import Cli, cli
-from tests.training.tiny import QUIET, TINY, config, run
+from tests.training.tiny import QUIET, TINY, config, rows, run
 
 __all__ = ["cli"]
 pytestmark = QUIET
@@ -55,6 +55,16 @@ def test_what_is_said_of_others_waits_until_these_are_chosen() -> None:
     both = run_config(compose("train", ["dataset=voc", "loss=[cross_entropy,dice]"]))
     assert both.loss["cross_entropy"].values["average"] == "all"
     assert len({voc.name, both.name, run_config(compose("train", ["dataset=voc"])).name}) == 3
+
+
+def test_terms_of_all_kinds_train_together(tmp_path: Path) -> None:
+    terms = "loss=[cross_entropy,dice,focal,lovasz,tversky,boundary]"
+    given = ["loss.lovasz.weight=0.5", "loss.tversky.gamma=1.5", "loss.cross_entropy.label_smoothing=0.1"]
+    for options in ([terms, *given, "training.batch_size_per_device=2"], ["loss=[cross_entropy,lovasz]"]):
+        done = run(config(tmp_path, *options, "training.log_every=1", "training.max_steps=4"))
+        losses = [float(row["train/loss"]) for row in rows(tmp_path / done["run"]) if row["train/loss"]]
+        assert len(losses) == 4
+        assert all(0 < loss < 20 for loss in losses)
 
 
 def test_a_strangers_loss_and_schedule_are_one_file_and_one_yaml_each(
@@ -107,6 +117,18 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
             ["loss.cross_entropy.label_smoothing=2"],
             "loss.cross_entropy.label_smoothing=2 must lie between 0 and 1",
         ),
+        (["loss=focal", "loss.focal.gamma=-1"], "loss.focal.gamma=-1 must lie between 0 and 100"),
+        (["loss=focal", "loss.focal.gamma=null"], "loss.focal.gamma=None: a number"),
+        (
+            ["loss=focal", "loss.focal.class_weights=[1,2]"],
+            "loss.focal.class_weights has 2 weights, dataset=shapes has 8",
+        ),
+        (["loss=lovasz", "loss.lovasz.classes=some"], "loss.lovasz.classes=some: choose one of present, all"),
+        (["loss=tversky", "loss.tversky.alpha=2"], "loss.tversky.alpha=2 must lie between 0 and 1"),
+        (["loss=tversky", "loss.tversky.gamma=0"], "loss.tversky.gamma=0 must lie between 0.1 and 10"),
+        (["loss=tversky", "loss.tversky.smooth=0"], "loss.tversky.smooth=0 must be at least 1e-06"),
+        (["loss=tversky", "loss.tversky.alpha=0", "loss.tversky.beta=0"], "no mistake would cost anything"),
+        (["loss=boundary", "loss.boundary.weight=-1"], "loss.boundary.weight=-1 must be at least 0"),
         (["+optimizer.adamw.speed=1"], "optimizer.adamw: torch.optim.AdamW has no option speed; it has lr, betas"),
         (["schedule.poly.power=-1"], "schedule.poly.power=-1 must be at least 0"),
         (["optimizer=null"], "optimizer=null: no such choice; the choices: "),
