@@ -75,7 +75,7 @@ class DatasetPart(Part):
 
 
 class LossTerm(Part):
-    """A term of the loss. weight: among the terms; class_weights: one a class, where it has such."""
+    """A term of the loss. weight: among the terms; class_weights: one a class, or `auto`, where it has such."""
 
     RANGES: ClassVar[Mapping[str, Mapping[str, tuple[float, float]]]] = {
         "scaseg.losses.cross_entropy.CrossEntropy": {"label_smoothing": (0, 1)},
@@ -100,10 +100,10 @@ class LossTerm(Part):
 
     def _check_class_weights(self) -> None:
         weights = self.option("class_weights")
-        if weights is None:
+        if weights is None or self.auto:
             return
         if not isinstance(weights, Sequence) or isinstance(weights, str):
-            raise UserError(f"loss.{self.name}.class_weights={weights}: a list of numbers, one a class")
+            raise UserError(f"loss.{self.name}.class_weights={weights}: a list of numbers, one a class, or auto")
         right = all(isinstance(one, int | float) and 0 <= one < MOST_WEIGHT for one in weights)
         if not right or not any(weights):
             raise UserError(
@@ -116,9 +116,15 @@ class LossTerm(Part):
         return float(self.values.get("weight", 1.0))
 
     @property
+    def auto(self) -> bool:
+        """Whether the classes' weights follow from the training split's pixels."""
+        return bool(self.option("class_weights") == "auto")
+
+    @property
     def class_weights(self) -> list[float] | None:
+        """As they are given; None where they are not, or `auto`."""
         weights = self.option("class_weights")
-        return None if weights is None else [float(one) for one in weights]
+        return None if weights is None or self.auto else [float(one) for one in weights]
 
 
 class Optimizer(Part):

@@ -34,7 +34,7 @@ class SegmentationTask(LightningModule):
         self.labels = labels
         self.protocol = config.protocol
         self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes)
-        self.loss = build_loss(config.loss, config.dataset.name, labels)
+        self.loss = build_loss(config.loss, config.dataset.name, labels, config.class_pixels.get("train"))
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
 

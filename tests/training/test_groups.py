@@ -113,6 +113,7 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
         (["loss=[dice]", "loss.dice.weight=x"], "loss.dice.weight=x: a number"),
         (["loss.cross_entropy.class_weights=3"], "loss.cross_entropy.class_weights=3: a list of numbers"),
         (["loss.cross_entropy.average=some"], "loss.cross_entropy.average=some: choose one of labelled, all"),
+        (["loss.cross_entropy.class_weights=most"], "class_weights=most: a list of numbers, one a class, or auto"),
         (
             ["loss.cross_entropy.label_smoothing=2"],
             "loss.cross_entropy.label_smoothing=2 must lie between 0 and 1",
