@@ -87,19 +87,35 @@ class DatasetPart(Part):
 
 
 class LossTerm(Part):
-    """A term of the loss. weight: among the terms; class_weights: one a class, where it has such."""
+    """A term of the loss. weight: among the terms; class_weights: one a class, or `auto`, where it has such."""
+
+    RANGES: ClassVar[Mapping[str, Mapping[str, tuple[float, float]]]] = {
+        "scaseg.losses.cross_entropy.CrossEntropy": {"label_smoothing": (0, 1)},
+        "scaseg.losses.focal.Focal": {"gamma": (0, 100)},
+        "scaseg.losses.tversky.Tversky": {"alpha": (0, 1), "beta": (0, 1), "gamma": (0.1, 10), "smooth": (1e-6, inf)},
+    }
+    CHOICES: ClassVar[Mapping[str, Mapping[str, Sequence[str]]]] = {
+        "scaseg.losses.lovasz.Lovasz": {"classes": ("present", "all")},
+    }
 
     def check(self) -> None:
-        for key, limits in {"weight": (0, inf), "ohem_threshold": (0, 1), "ohem_min_kept": (1, inf)}.items():
-            if (value := self.option(key)) is not None:
-                check_number(f"loss.{self.name}.{key}", value, limits)
+        of_all = {"weight": (0, inf), "ohem_threshold": (0, 1), "ohem_min_kept": (1, inf)}
+        for key, limits in {**of_all, **self.RANGES.get(self.target, {})}.items():
+            if key in self.values:
+                check_number(f"loss.{self.name}.{key}", self.option(key), limits)
         if (average := self.option("average")) is not None:
             check_choice(f"loss.{self.name}.average", average, ("labelled", "all"))
+        for key, choices in self.CHOICES.get(self.target, {}).items():
+            if key in self.values:
+                check_choice(f"loss.{self.name}.{key}", self.option(key), choices)
+        self._check_class_weights()
+
+    def _check_class_weights(self) -> None:
         weights = self.option("class_weights")
-        if weights is None:
+        if weights is None or self.auto:
             return
         if not isinstance(weights, Sequence) or isinstance(weights, str):
-            raise UserError(f"loss.{self.name}.class_weights={weights}: a list of numbers, one a class")
+            raise UserError(f"loss.{self.name}.class_weights={weights}: a list of numbers, one a class, or auto")
         right = all(isinstance(one, int | float) and 0 <= one < MOST_WEIGHT for one in weights)
         if not right or not any(weights):
             raise UserError(
@@ -112,9 +128,15 @@ class LossTerm(Part):
         return float(self.values.get("weight", 1.0))
 
     @property
+    def auto(self) -> bool:
+        """Whether the classes' weights follow from the training split's pixels."""
+        return bool(self.option("class_weights") == "auto")
+
+    @property
     def class_weights(self) -> list[float] | None:
+        """As they are given; None where they are not, or `auto`."""
         weights = self.option("class_weights")
-        return None if weights is None else [float(one) for one in weights]
+        return None if weights is None or self.auto else [float(one) for one in weights]
 
 
 class Optimizer(Part):

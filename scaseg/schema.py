@@ -25,6 +25,7 @@ DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
 NOT_IDENTITY = (
     *("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry"),
     *("pictures", "records", "metrics"),
+    "class_pixels",  # they follow from the data
 )
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
@@ -33,6 +34,7 @@ LATER: dict[str, object] = {
     "training.encoder_lr_decay": 1.0,
     "training.max_epochs": None,
     "training.max_time": None,
+    "loss.cross_entropy.label_smoothing": 0.0,
     "callbacks": {},
 }
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
@@ -212,9 +214,13 @@ class Settings(Checked):
 
 @dataclass(kw_only=True)
 class Run(Settings, Parts):
-    """All that configures a run. fingerprints: of its data and weights, by what they are of (scaseg.runs.asked)."""
+    """All that configures a run. fingerprints: of its data and weights, by what they are of (scaseg.runs.asked).
+
+    class_pixels: of each class, by split, where a loss asks for them (scaseg.training.class_pixels).
+    """
 
     fingerprints: dict[str, str] = field(default_factory=dict)
+    class_pixels: dict[str, list[int]] = field(default_factory=dict)
 
     def identity(self) -> Json:
         """What determines the result, as plain values: of files their fingerprints count, not where they lie."""

@@ -17,6 +17,7 @@ from scaseg.data.datasets import TrainSamples, collate_train
 from scaseg.data.source import Chosen
 from scaseg.runs.asked import asked
 from scaseg.schema import Run
+from scaseg.training.class_pixels import with_pixels
 from scaseg.training.run import train
 from scaseg.training.task import SegmentationTask
 
@@ -53,7 +54,7 @@ def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
     steps = warmup + BLOCK * (cfg.rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
         recipe = replace(run.training, max_steps=steps, val_every=steps, checkpoint_every=10 * steps, log_every=20)
-        config = replace(found.config, output_dir=folder, training=recipe)
+        config = replace(with_pixels(found), output_dir=folder, training=recipe)
         task = SegmentationTask(config, source.labels)
         optimizer = task.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
         samples = TrainSamples(source, config.augment, 0)

@@ -1,6 +1,7 @@
 """The models that are compared: found, loaded, and asked for labels and confidence."""
 
 import glob
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
 from scaseg.schema import Run, Which
 from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
+from scaseg.typed import to_plain
 
 
 @torch.inference_mode()
@@ -108,7 +110,9 @@ def _paths(given: str, which: Which) -> list[Path]:
 def identity_of(run: Run) -> str:
     """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
     recipe = [run.training, run.loss, run.optimizer, run.schedule]
-    return repr([run.backbone, run.decoder, run.dataset.changed(groups=None), run.augment, run.protocol, *recipe])
+    parts = [run.backbone, run.decoder, run.dataset.changed(groups=None), run.augment, run.protocol, *recipe]
+    text: str = json.dumps(to_plain(parts), sort_keys=True)
+    return text
 
 
 def _described(run: Run) -> str:

@@ -14,13 +14,21 @@ AVERAGES = ("labelled", "all")
 
 
 def cross_entropy(
-    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, average: str = "labelled"
+    logits: Tensor,
+    target: Tensor,
+    class_weights: Tensor | None = None,
+    average: str = "labelled",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Mean over pixels (weighted by class); logits (B, K, H, W), target (B, H, W) int64 -> scalar.
 
     average: over the `labelled` pixels, or over `all`, the ignored ones counting as pixels without loss.
+    label_smoothing: torch's, the share of each pixel's loss that is spread evenly over all classes (Szegedy et al.,
+    CVPR 2016, section 7).
     """
-    total = F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
+    total = F.cross_entropy(
+        logits, target, class_weights, ignore_index=IGNORE_INDEX, reduction="sum", label_smoothing=label_smoothing
+    )
     return total / _divisor(target, class_weights, average).clamp(min=1 if class_weights is None else 1e-12)
 
 
@@ -31,20 +39,29 @@ def ohem_cross_entropy(
     min_kept: int = 100_000,
     weights: Tensor | None = None,
     average: str = "labelled",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy over hard pixels: those whose true class has a probability under `threshold`.
 
     At least `min_kept` pixels of the batch (all, where there are fewer) are kept, the hardest first
-    (Shrivastava et al., CVPR 2016, as segmentation codes apply it). Shapes as in `cross_entropy`; average: over
-    the kept pixels (`labelled`), or over `all` of the batch, the others counting as pixels without loss.
+    (Shrivastava et al., CVPR 2016, as segmentation codes apply it). Shapes and smoothing as in `cross_entropy`;
+    average: over the kept pixels (`labelled`), or over `all` of the batch, the others counting as pixels without loss.
     """
-    return _ohem(logits, target, threshold, min_kept, weights, average)[0]
+    return _ohem(logits, target, threshold, min_kept, weights, average, label_smoothing)[0]
 
 
 def _ohem(
-    logits: Tensor, target: Tensor, threshold: float, min_kept: int, weights: Tensor | None, average: str
+    logits: Tensor,
+    target: Tensor,
+    threshold: float,
+    min_kept: int,
+    weights: Tensor | None,
+    average: str,
+    label_smoothing: float,
 ) -> tuple[Tensor, Tensor]:
-    losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_INDEX, reduction="none").flatten()
+    losses = F.cross_entropy(
+        logits, target, weights, ignore_index=IGNORE_INDEX, reduction="none", label_smoothing=label_smoothing
+    ).flatten()
     with torch.no_grad():
         unweighted = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none").flatten()
         probability = torch.exp(-unweighted)
@@ -67,8 +84,8 @@ def _divisor(target: Tensor, class_weights: Tensor | None, average: str) -> Tens
 class CrossEntropy(Term):
     """Cross-entropy, plain or over the hard pixels (`ohem`), whose `ohem_min_kept` is of an image.
 
-    average: see `cross_entropy`. Raises ValueError where `class_weights` has another length than the logits have
-    classes, or `average` is neither.
+    average, label_smoothing: see `cross_entropy`. Raises ValueError where `class_weights` has another length than the
+    logits have classes, or `average` is neither.
     """
 
     class_weights: Tensor | None
@@ -80,11 +97,12 @@ class CrossEntropy(Term):
         ohem: bool = False,
         ohem_threshold: float = 0.7,
         ohem_min_kept: int = 100_000,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         if average not in AVERAGES:
             raise ValueError(f"average={average}: choose one of {', '.join(AVERAGES)}")
-        self.average = average
+        self.average, self.label_smoothing = average, label_smoothing
         self.ohem, self.ohem_threshold, self.ohem_min_kept = ohem, ohem_threshold, ohem_min_kept
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -93,14 +111,18 @@ class CrossEntropy(Term):
         self._check(logits)
         if self.ohem:
             least = self.ohem_min_kept * len(target)
-            return _ohem(logits, target, self.ohem_threshold, least, self.class_weights, self.average)
-        loss = cross_entropy(logits, target, self.class_weights, self.average)
+            smoothing = self.label_smoothing
+            return _ohem(logits, target, self.ohem_threshold, least, self.class_weights, self.average, smoothing)
+        loss = cross_entropy(logits, target, self.class_weights, self.average, self.label_smoothing)
         return loss, _divisor(target, self.class_weights, self.average)
 
     def banded(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Where there are classes enough for it to be faster: see scaseg.losses.resized_cross_entropy."""
+        """Where there are classes enough for it to be faster: see scaseg.losses.resized_cross_entropy.
+
+        None with label smoothing, which makes every class a target.
+        """
         self._check(logits)
-        if self.ohem or logits.shape[1] < FEWEST_CLASSES:
+        if self.ohem or self.label_smoothing or logits.shape[1] < FEWEST_CLASSES:
             return None
         labelled = target != IGNORE_INDEX
         divisor = _divisor(target, self.class_weights, self.average)

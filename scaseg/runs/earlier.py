@@ -1,10 +1,10 @@
 """Configurations that earlier versions wrote, in checkpoints and run folders, as this one has them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from scaseg.errors import UserError
-from scaseg.schema import Run
+from scaseg.schema import LATER, Run
 from scaseg.typed import Plain, Yaml, from_plain
 
 _CROSS_ENTROPY = {"_target_": "scaseg.losses.cross_entropy.CrossEntropy", "name": "cross_entropy", "weight": 1.0}
@@ -24,7 +24,24 @@ def read_config(plain: Plain) -> Run:
     training = plain.get("training", {})
     if training.get("ema_decay") is not None and "ema_warmup" not in training:
         plain = {**plain, "training": {**training, "ema_warmup": False}}
-    return from_plain(Run, plain if "optimizer" in plain else _with_groups(plain))
+    return from_plain(Run, _with_later(plain if "optimizer" in plain else _with_groups(plain)))
+
+
+def _with_later(plain: Plain) -> Yaml:
+    """With the options that choices of ours have come by since, at the values which they had without being named."""
+    filled = dict(plain)
+    for key, default in LATER.items():
+        parent, _, option = key.rpartition(".")
+        filled = _at(filled, parent.split("."), option, default)
+    return filled
+
+
+def _at(plain: Plain, path: Sequence[str], option: str, default: object) -> Yaml:
+    if not path:
+        ours = str(plain.get("_target_", "")).startswith("scaseg.")
+        return {option: default, **plain} if ours else dict(plain)
+    within = plain.get(path[0])
+    return {**plain, path[0]: _at(within, path[1:], option, default)} if isinstance(within, Mapping) else dict(plain)
 
 
 def _with_groups(plain: Plain) -> Yaml:

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
+from scaseg.losses.class_weights import by_frequency
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.losses.term import Term
 from scaseg.named import LOGGERS, LOSSES, OPTIMIZERS, SCHEDULES, built
@@ -20,8 +21,14 @@ from scaseg.training.optimiser import Group
 from scaseg.typed import Part
 
 
-def build_loss(terms: Mapping[str, LossTerm], dataset: str, labels: LabelTable) -> SegmentationLoss:
-    """Of its terms; UserError where a class is not there, refuses a value or has weights for other classes."""
+def build_loss(
+    terms: Mapping[str, LossTerm], dataset: str, labels: LabelTable, pixels: Sequence[int] | None = None
+) -> SegmentationLoss:
+    """Of its terms; pixels: of each class in the training split, which `class_weights=auto` takes.
+
+    Raises UserError where a class is not there, refuses a value or has weights for other classes.
+    """
+    terms = {name: _weighed(name, term, pixels) for name, term in terms.items()}
     for name, term in terms.items():
         weights = term.class_weights
         if weights is not None and len(weights) != labels.num_classes:
@@ -34,6 +41,14 @@ def build_loss(terms: Mapping[str, LossTerm], dataset: str, labels: LabelTable) 
         for name, term in terms.items()
     }
     return SegmentationLoss(modules, {name: term.weight for name, term in terms.items()})
+
+
+def _weighed(name: str, term: LossTerm, pixels: Sequence[int] | None) -> LossTerm:
+    if not term.auto:
+        return term
+    if pixels is None:
+        raise UserError(f"loss.{name}.class_weights=auto: the pixels of the training split were not counted")
+    return term.changed(class_weights=by_frequency(pixels))
 
 
 def build_optimizer(chosen: Mapping[str, Optimizer], groups: Sequence[Group], precision: str) -> torch.optim.Optimizer:

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -28,6 +29,7 @@ from scaseg.runs.store import claimed, reporting
 from scaseg.schema import Run
 from scaseg.training.checkpoints import Checkpoints
 from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
+from scaseg.training.class_pixels import sentences, with_pixels
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
 from scaseg.training.ending import build_callbacks, out_of_time
@@ -61,10 +63,12 @@ def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> Result:
 
 
 def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit: str | None) -> Result:
-    config, recipe, first = run.config, run.config.training, process_rank() == 0
-    if config.hardware.threads:
-        torch.set_num_threads(config.hardware.threads)
+    first = process_rank() == 0
+    if run.config.hardware.threads:
+        torch.set_num_threads(run.config.hardware.threads)
     check_data(run)
+    run = replace(run, config=with_pixels(run))
+    config, recipe = run.config, run.config.training
     seed_everything(config.seed, verbose=False)
     task = SegmentationTask(config, run.val.labels)
     task.configure_optimizers()  # what it refuses is said before there is a folder
@@ -87,6 +91,8 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     if recipe.compile:
         task.model.compile()
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
+        for sentence in sentences(config, run.val.labels) if first else ():
+            log.info(sentence)
         for one in logs if first else ():
             if isinstance(one, Rewinds):
                 one.rewind(start.step)

@@ -41,7 +41,7 @@ class SegmentationTask(LightningModule):
         self.frozen_norms = freeze(self.model.encoder, config.backbone.freeze)
         if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
             raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")
-        self.loss = build_loss(config.loss, config.dataset.name, labels)
+        self.loss = build_loss(config.loss, config.dataset.name, labels, config.class_pixels.get("train"))
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
         self.losses = torch.zeros(2, dtype=torch.float64)  # of the validation so far: weighted sum, weight

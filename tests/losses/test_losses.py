@@ -132,3 +132,33 @@ def test_hard_pixels_averaged_over_all_are_mmsegmentations(pair: tuple[torch.Ten
     torch.testing.assert_close(found, expected)
     kept = total(ohem=True, ohem_threshold=0.0, ohem_min_kept=5).weighed(logits, target)[1]
     assert kept == 10
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [4, 20], ids=["few", "as many as are banded without it"])
+def test_label_smoothing_is_torchs(weighted: bool, classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, classes, 8, 8, generator=generator, requires_grad=True)
+    target = torch.randint(0, classes, (2, 8, 8), generator=generator)
+    target[0, :3] = IGNORE_INDEX
+    weights = torch.linspace(0.5, 2, classes) if weighted else None
+    expected = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_INDEX, label_smoothing=0.2)
+    loss = total(class_weights=None if weights is None else weights.tolist(), label_smoothing=0.2)(logits, target)
+    torch.testing.assert_close(loss, expected)
+    ours, right = (torch.autograd.grad(x, logits)[0] for x in (loss, expected))
+    torch.testing.assert_close(ours, right)
+    hard = ohem_cross_entropy(logits, target, 1.0, 1, weights, "all", 0.2) * target.numel()
+    divisor = (target != IGNORE_INDEX).sum() if weights is None else weights[target[target != IGNORE_INDEX]].sum()
+    torch.testing.assert_close(hard, expected * divisor)
+
+
+def test_label_smoothing_of_0_changes_no_bit(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = pair
+    for weights in (None, [1.0, 0.5, 2.0, 3.0]):
+        given = None if weights is None else torch.tensor(weights)
+        divisor = (target != IGNORE_INDEX).sum() if given is None else given[target[target != IGNORE_INDEX]].sum()
+        single = logits.detach().float().requires_grad_()
+        before = F.cross_entropy(single, target, given, ignore_index=IGNORE_INDEX, reduction="sum") / divisor
+        after = CrossEntropy(weights, label_smoothing=0.0).weighed(single, target)[0]
+        assert torch.equal(before, after)
+        assert torch.equal(*(torch.autograd.grad(x, single)[0] for x in (before, after)))

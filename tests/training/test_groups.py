@@ -1,11 +1,15 @@
 """Loss, optimizer, schedule and logger are choices: every YAML is made, a stranger's too, and what is wrong is said."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import scaseg.torchvision_fix  # noqa: F401
 
 import pytest
 import torch
 
 from scaseg.choices import CONF_DIR
+from scaseg.compare.contenders import identity_of
 from scaseg.config import compose, run_config
 from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
@@ -15,7 +19,7 @@ from scaseg.training.recipe import build_logger
 from scaseg.training.task import SegmentationTask
 from scaseg.typed import to_plain
 from tests.test_cli import Cli, cli
-from tests.training.tiny import QUIET, TINY, config, run
+from tests.training.tiny import QUIET, TINY, config, rows, run
 
 __all__ = ["cli"]
 pytestmark = QUIET
@@ -52,6 +56,16 @@ def test_what_is_said_of_others_waits_until_these_are_chosen() -> None:
     both = run_config(compose("train", ["dataset=voc", "loss=[cross_entropy,dice]"]))
     assert both.loss["cross_entropy"].values["average"] == "all"
     assert len({voc.name, both.name, run_config(compose("train", ["dataset=voc"])).name}) == 3
+
+
+def test_terms_of_all_kinds_train_together(tmp_path: Path) -> None:
+    terms = "loss=[cross_entropy,dice,focal,lovasz,tversky,boundary]"
+    given = ["loss.lovasz.weight=0.5", "loss.tversky.gamma=1.5", "loss.cross_entropy.label_smoothing=0.1"]
+    for options in ([terms, *given, "training.batch_size_per_device=2"], ["loss=[cross_entropy,lovasz]"]):
+        done = run(config(tmp_path, *options, "training.log_every=1", "training.max_steps=4"))
+        losses = [float(row["train/loss"]) for row in rows(tmp_path / done["run"]) if row["train/loss"]]
+        assert len(losses) == 4
+        assert all(0 < loss < 20 for loss in losses)
 
 
 def test_a_strangers_loss_and_schedule_are_one_file_and_one_yaml_each(
@@ -100,6 +114,23 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
         (["loss=[dice]", "loss.dice.weight=x"], "loss.dice.weight=x: a number"),
         (["loss.cross_entropy.class_weights=3"], "loss.cross_entropy.class_weights=3: a list of numbers"),
         (["loss.cross_entropy.average=some"], "loss.cross_entropy.average=some: choose one of labelled, all"),
+        (["loss.cross_entropy.class_weights=most"], "class_weights=most: a list of numbers, one a class, or auto"),
+        (
+            ["loss.cross_entropy.label_smoothing=2"],
+            "loss.cross_entropy.label_smoothing=2 must lie between 0 and 1",
+        ),
+        (["loss=focal", "loss.focal.gamma=-1"], "loss.focal.gamma=-1 must lie between 0 and 100"),
+        (["loss=focal", "loss.focal.gamma=null"], "loss.focal.gamma=None: a number"),
+        (
+            ["loss=focal", "loss.focal.class_weights=[1,2]"],
+            "loss.focal.class_weights has 2 weights, dataset=shapes has 8",
+        ),
+        (["loss=lovasz", "loss.lovasz.classes=some"], "loss.lovasz.classes=some: choose one of present, all"),
+        (["loss=tversky", "loss.tversky.alpha=2"], "loss.tversky.alpha=2 must lie between 0 and 1"),
+        (["loss=tversky", "loss.tversky.gamma=0"], "loss.tversky.gamma=0 must lie between 0.1 and 10"),
+        (["loss=tversky", "loss.tversky.smooth=0"], "loss.tversky.smooth=0 must be at least 1e-06"),
+        (["loss=tversky", "loss.tversky.alpha=0", "loss.tversky.beta=0"], "no mistake would cost anything"),
+        (["loss=boundary", "loss.boundary.weight=-1"], "loss.boundary.weight=-1 must be at least 0"),
         (["+optimizer.adamw.speed=1"], "optimizer.adamw: torch.optim.AdamW has no option speed; it has lr, betas"),
         (["schedule.poly.power=-1"], "schedule.poly.power=-1 must be at least 0"),
         (["optimizer=null"], "optimizer=null: no such choice; the choices: "),
@@ -132,3 +163,19 @@ def test_a_configuration_from_before_the_groups_is_the_run_that_it_was() -> None
     plain["training"] |= {"betas": [0.9, 0.999], "poly_power": 0.9, "loss": {**loss, "average": "labelled"}}
     plain["decoder"]["weights"] = None
     assert read_config(plain).name == new.name
+
+
+def test_an_option_that_came_later_renames_no_run_and_parts_no_seeds() -> None:
+    """At its default, that is: a configuration from before it reads as one that has it."""
+    new = run_config(compose("train", [*TINY, "seed=1"]))
+    plain = to_plain(run_config(compose("train", [*TINY])))
+    assert plain["loss"]["cross_entropy"].pop("label_smoothing") == 0
+    before = read_config(plain)
+    assert before.loss["cross_entropy"].option("label_smoothing") == 0
+    assert replace(before, seed=1).name == new.name
+    assert identity_of(before) == identity_of(new)
+    smoothed = run_config(compose("train", [*TINY, "seed=1", "loss.cross_entropy.label_smoothing=0.1"]))
+    assert smoothed.name != new.name
+    assert identity_of(smoothed) != identity_of(new)
+    mine = {**plain, "loss": {"cross_entropy": {"_target_": "mine.Loss", "name": "cross_entropy"}}}
+    assert "label_smoothing" not in read_config(mine).loss["cross_entropy"].values
