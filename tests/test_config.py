@@ -140,7 +140,8 @@ def test_name_of_a_run_follows_from_all_that_determines_its_result_and_from_noth
     seen = {name}
     for path, value in leaves(to_plain(run_config(cfg))):
         changed = other(value)
-        for guess in [0.5, 3, "x", "all", "00:01:00:00", [64, 64], ["dice"]] if changed is None else [changed, 0.25, *CHOICES]:
+        unlike = [0.5, 3, "x", "all", "00:01:00:00", [64, 64]]
+        for guess in unlike if changed is None else [changed, 0.25, ["dice"], *CHOICES]:
             try:
                 copy = cfg.copy()
                 OmegaConf.update(copy, path, guess)
