@@ -11,6 +11,9 @@ from omegaconf import OmegaConf
 from scaseg.choices import CONF_DIR
 from scaseg.config import compose, run_config
 from scaseg.report.published import rows_of
+from scaseg.report.runs import collect
+from scaseg.report.runs_table import runs_table
+from scaseg.report.table import markdown
 from scaseg.report.table_rows import row_keys
 from scaseg.runs.earlier import read_config
 from scaseg.runs.result import read_result
@@ -86,3 +89,10 @@ def test_the_lengths_tables_are_those_of_its_records() -> None:
         given = ["experiment=length", f"decoder={kept.decoder.name}", f"backbone.weights={weights}", *asked]
         run = run_config(compose("train", given))
         assert replace(run, fingerprints=kept.fingerprints).name == kept.name == record.name
+
+
+def test_table_5_on_camvid_is_that_of_its_records() -> None:
+    runs, problems = collect(str(ROOT / "experiments/table5/records"))
+    assert (ROOT / "experiments/table5/camvid.md").read_text() == markdown(runs_table(runs, problems))
+    for run in runs:
+        assert run.folder.name == run.config.name
