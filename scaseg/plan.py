@@ -64,7 +64,7 @@ def told(what: Found, cfg: PlanConfig) -> str:
     """The plan in words, and a table of it."""
     spread = what.spread
     lines = [
-        f"{what.dataset}: {what.runs} runs of {what.rows} configurations.",
+        f"{what.dataset}: {what.runs} runs of {what.rows} configuration{'s' * (what.rows != 1)}.",
         f"One seed's mIoU has a standard deviation of {sqrt(spread.seed.value):.2f}"
         f" ({spread.seed.freedom:.0f} degrees of freedom).",
         _of_images(what),
