@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaseg.compare.measures import mean_iou, pixel_accuracy
 from scaseg.config import compose, typed
 from scaseg.errors import UserError
+from scaseg.evaluation.regions import mean_iou, pixel_accuracy
 from scaseg.runs.counts import COUNTS, ImageCounts, read_counts, write_counts
 from scaseg.schema import EvaluateConfig
 from tests.training.tiny import QUIET, config, folder_of, run

@@ -62,7 +62,7 @@ def test_equally_good_models_are_seldom_told_apart(models: int) -> None:
 def test_seeds_alone_are_students_t() -> None:
     """Where all images are alike, what is left is the classical interval of the seeds' mean."""
     values = np.array([50.0, 52.0, 51.5])
-    found = estimate(Sample(values, np.zeros(40)), 0.95)
+    found = estimate(Sample(values, np.zeros((3, 40))), 0.95)
     low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
 
@@ -81,7 +81,7 @@ def test_images_alone_are_the_jackknife() -> None:
 
 def test_two_models_with_unlike_seeds_are_welchs() -> None:
     a, b = np.array([50.0, 52.0, 51.5]), np.array([49.0, 49.5])
-    found = estimate(Sample(a, np.zeros(9)), 0.95, Sample(b, np.zeros(9)))
+    found = estimate(Sample(a, np.zeros((len(a), 9))), 0.95, Sample(b, np.zeros((len(b), 9))))
     expected = stats.ttest_ind(a, b, equal_var=False)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.better == pytest.approx(1 - expected.pvalue / 2)

@@ -65,7 +65,7 @@ def test_passes_over_the_data(tmp_path: Path) -> None:
 
 
 def test_a_callback_of_ones_own(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "mine_too.py").write_text(
         "import pathlib\n\nfrom lightning.pytorch import Callback\n\n\n"
         "class Says(Callback):\n"
         "    def __init__(self, word):\n"
@@ -74,7 +74,9 @@ def test_a_callback_of_ones_own(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mo
         "        pathlib.Path('said').write_text(f'{self.word} {trainer.global_step}')\n"
     )
     (tmp_path / "conf" / "callbacks").mkdir(parents=True)
-    (tmp_path / "conf/callbacks/says.yaml").write_text("# @package callbacks.says\n_target_: mine.Says\nword: hello\n")
+    (tmp_path / "conf/callbacks/says.yaml").write_text(
+        "# @package callbacks.says\n_target_: mine_too.Says\nword: hello\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     status, _, err = cli(
         "train", f"hydra.searchpath=[file://{tmp_path}/conf]", *TINY, "callbacks=[early_stopping,says]"

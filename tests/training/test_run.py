@@ -34,6 +34,7 @@ KEYS = {
         "config",
         "split",
         "evaluated_images_trained_on",
+        "metrics",
         "protocol",
         "mIoU",
     ),
