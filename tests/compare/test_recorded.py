@@ -2,33 +2,17 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scaseg.runs.counts import ImageCounts, read_counts, write_counts
-from tests.commands import main_of
 from tests.report.folders import run_folder, with_counts
 from tests.statistics.simulated import World
+from tests.test_cli import Cli, cli
 
-Compare = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Compare:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
-        monkeypatch.chdir(tmp_path)
-        try:
-            main_of("compare")()
-        except SystemExit as end:
-            return int(end.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return call
+__all__ = ["cli"]
 
 
 @pytest.fixture
@@ -43,8 +27,8 @@ def records(tmp_path: Path) -> Path:
     return root
 
 
-def test_records_are_compared_over_seeds_and_images(compare: Compare, records: Path, tmp_path: Path) -> None:
-    status, out, _ = compare(f"ckpt=[{records}/seg*,{records}/sca*]", "output=out")
+def test_records_are_compared_over_seeds_and_images(cli: Cli, records: Path, tmp_path: Path) -> None:
+    status, out, _ = cli("compare", f"ckpt=[{records}/seg*,{records}/sca*]", "output=out")
     assert status == 0
     assert "By what the runs counted" in out
     assert "corrected after Holm, these hold: b > a" in out
@@ -61,7 +45,7 @@ def test_records_are_compared_over_seeds_and_images(compare: Compare, records: P
     assert (tmp_path / "out/index.html").is_file()
 
 
-def test_what_records_cannot_show_is_said(compare: Compare, records: Path, tmp_path: Path) -> None:
+def test_what_records_cannot_show_is_said(cli: Cli, records: Path, tmp_path: Path) -> None:
     bare = run_folder(tmp_path, "bare", 40.0)
     other = tmp_path / "other"
     shutil.copytree(records / "seg0", other)
@@ -77,7 +61,7 @@ def test_what_records_cannot_show_is_said(compare: Compare, records: Path, tmp_p
         ((f"ckpt=[{one},{two}]", "images=[a]"), "images=... shows pictures, which takes the runs' checkpoints"),
         ((f"ckpt=[{one},{two}]", "groups=^x"), "groups=^x finds nothing in the name a_0"),
     ):
-        status, out, err = compare(*arguments)
+        status, out, err = cli("compare", *arguments)
         assert (status, out) == (2, "")
         assert message in err
         assert not (tmp_path / "comparisons").exists()

@@ -1,40 +1,24 @@
 """The plan of seeds and images, as printed."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from tests.commands import main_of
 from tests.report.folders import run_folder, with_counts
 from tests.statistics.simulated import World
+from tests.test_cli import Cli, cli
 
-Plan = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Plan:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["plan", *arguments])
-        try:
-            main_of("plan")()
-        except SystemExit as end:
-            return int(end.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return call
+__all__ = ["cli"]
 
 
-def test_seeds_and_images_and_hours(plan: Plan, tmp_path: Path) -> None:
+def test_seeds_and_images_and_hours(cli: Cli, tmp_path: Path) -> None:
     found, _ = World(1, False).models(np.random.default_rng(1), 2, 4, 50)
     with_counts(tmp_path, "sca", found[0], "decoder.attn=sca")
     with_counts(tmp_path, "ca", found[1], "decoder.attn=ca")
     for folder in tmp_path.iterdir():
         text = (folder / "result.json").read_text()
         (folder / "result.json").write_text(text.replace("{", '{"wall_time_s": 1800.0, ', 1))
-    status, out, _ = plan(f"runs={tmp_path}", "difference=2")
+    status, out, _ = cli("plan", f"runs={tmp_path}", "difference=2")
     assert status == 0
     assert "shapes: 8 runs of 2 configurations." in out
     assert "(6 degrees of freedom)" in out
@@ -47,14 +31,14 @@ def test_seeds_and_images_and_hours(plan: Plan, tmp_path: Path) -> None:
         assert int(row[2].strip(",")) <= each
         assert float(row[4]) >= 0.8
         assert (int(row[5]), float(row[6])) == (2 * each, each)  # half an hour each
-    assert "in 14 groups that depend" in plan(f"runs={tmp_path}", "difference=2", "groups=^._.")[1]
-    alone = plan(f"runs={tmp_path}", "difference=2", "groups=_")[1]
+    assert "in 14 groups that depend" in cli("plan", f"runs={tmp_path}", "difference=2", "groups=^._.")[1]
+    alone = cli("plan", f"runs={tmp_path}", "difference=2", "groups=_")[1]
     assert "on these images, nothing of others" in alone
-    many = plan(f"runs={tmp_path}", "difference=0.01")[1]
+    many = cli("plan", f"runs={tmp_path}", "difference=0.01")[1]
     assert "over 1000" in many
 
 
-def test_what_cannot_be_planned_is_said(plan: Plan, tmp_path: Path) -> None:
+def test_what_cannot_be_planned_is_said(cli: Cli, tmp_path: Path) -> None:
     run_folder(tmp_path, "one", 40.0)
     run_folder(tmp_path, "two", 41.0, "decoder.attn=ca")
     for arguments, message in (
@@ -64,6 +48,6 @@ def test_what_cannot_be_planned_is_said(plan: Plan, tmp_path: Path) -> None:
         (("difference=1", "runs=nowhere"), "error: runs=nowhere: no run there"),
         (("difference=1", f"runs={tmp_path}"), "no configuration on shapes has two seeds"),
     ):
-        status, out, err = plan(*arguments)
+        status, out, err = cli("plan", *arguments)
         assert (status, out) == (2, "")
         assert message in err

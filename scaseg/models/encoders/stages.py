@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from scaseg.errors import UserError
+from scaseg.models.layers.block_recompute import BATCH_NORMS
 
 SIDE = 64  # of the image that is looked at, pixels
-BATCH_NORMS = nn.modules.batchnorm._BatchNorm
 
 
 def stages_of(encoder: nn.Module) -> dict[str, int]:
