@@ -107,6 +107,8 @@ def command(config: DictConfig, task_function: Callable[..., Any]) -> list[str]:
     for source in config.hydra.runtime.config_sources:
         if source.provider == "command-line":
             program += ["--config-dir", source.path]
+    # of hydra's own keys the only one that a job's composition needs: its overrides have none of them
+    program += [text for text in config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
     return [*program, "--config-name", config.hydra.job.config_name]
 
 

@@ -165,3 +165,16 @@ def test_fresh_start_of_a_sweep_keeps_the_old_folders(tmp_path: Path) -> None:
     assert old == f"{new}.old-1"
     assert (output / new / "job.log").exists()
     assert (output / new / "result.json").exists()
+
+
+@pytest.mark.parametrize("way", ["hydra.searchpath", "--config-dir"])
+def test_jobs_find_the_choices_in_a_users_folder(way: str, tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine, all"
+    (folder / "experiment").mkdir(parents=True)
+    for name, steps in (("one", 20), ("two", 40)):
+        text = f"# @package _global_\ntraining: {{max_steps: {steps}, val_every: 20}}\n"
+        (folder / "experiment" / f"{name}.yaml").write_text(text)
+    quoted = f"hydra.searchpath=['file://{folder}']".replace("t's", r"t\'s")
+    given = ["--config-dir", str(folder)] if way == "--config-dir" else [quoted]
+    status, said = sweep(tmp_path / "runs", "experiment=one,two", *given)
+    assert (status, "2 of 2 jobs done" in said) == (0, True), said
