@@ -148,7 +148,9 @@ def start_worker(worker: int) -> None:
     """`worker_init_fn`: one thread a worker, the processes being the parallelism; it is its parent that stops it."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to it too
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # `timeout`, SLURM and containers send SIGTERM to loaders too; the training that saves first still needs them. Its
+    # own end sends another.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
 
 
 class CounterBatches(Sampler[list[int]]):

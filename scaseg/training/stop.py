@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,7 @@ import scaseg.torchvision_fix  # noqa: F401
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 log = logging.getLogger("scaseg")
+TOGETHER_S = 0.5  # `timeout` sends its signal to the process and to its group: that is one
 
 
 class Stopped(BaseException):
@@ -31,6 +33,7 @@ class Stop(Callback):
 
     def __init__(self) -> None:
         self.asked: int | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,10 +57,11 @@ class Stop(Callback):
         return (signal.SIGINT,) if "SUBMITIT_EXECUTOR" in os.environ else (signal.SIGINT, signal.SIGTERM)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is not None:
+        if self.asked is None:
+            self.asked, self._since = number, time.monotonic()
+            log.warning("%s: stopping after this step; once more stops at once", signal.Signals(number).name)
+        elif time.monotonic() - self._since > TOGETHER_S:
             raise Stopped(number)
-        self.asked = number
-        log.warning("%s: stopping after this step; once more stops at once", signal.Signals(number).name)
 
     def agreed(self, trainer: Trainer) -> bool:
         """Whether a process was asked; every process must call this at the same step."""

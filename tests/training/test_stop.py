@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
+from scaseg.training.stop import TOGETHER_S
 from tests.training.test_resume import END, VALIDATION, assert_equal_runs
 from tests.training.tiny import QUIET, command, config, folder_of, run
 
@@ -24,7 +26,8 @@ class Signal(Callback):
     def __init__(self, number: int, hook: str, step: int, times: int = 1) -> None:
         def send(trainer: Trainer, pl_module: Any, *args: Any) -> None:
             if trainer.global_step == step:
-                for _ in range(times):
+                for i in range(times):
+                    time.sleep(2 * TOGETHER_S if i else 0)
                     os.kill(os.getpid(), number)
 
         setattr(self, hook, send)
@@ -74,10 +77,9 @@ def test_before_the_first_step_there_is_nothing_to_keep(tmp_path: Path, caplog: 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_two_processes_stop_at_one_step(number: int, tmp_path: Path) -> None:
-    """The first process is told, as a sweep does it; both save and end, and the same command goes on."""
+    """All processes are told, as a terminal, `timeout` and SLURM do it: both save and end; the same command goes on."""
     import re
     import subprocess
-    import time
 
     from tests.conftest import ROOT
     from tests.training.tiny import execute, rows
@@ -90,10 +92,7 @@ def test_two_processes_stop_at_one_step(number: int, tmp_path: Path) -> None:
     while not (folder / "metrics.csv").exists() or int(rows(folder)[-1]["step"] if rows(folder) else 0) < 24:
         assert process.poll() is None
         time.sleep(0.01)
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does: all processes, loaders too
-    else:
-        process.send_signal(number)
+    os.killpg(process.pid, number)  # loaders too
     _, told = process.communicate(timeout=200)
     assert process.returncode == 128 + number
     (step,) = re.findall(r"was stopped; the same command goes on from step (\d+)", told)
