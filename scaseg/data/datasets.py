@@ -1,8 +1,11 @@
 """torch datasets and samplers: a sample follows from (seed, sample counter) alone, so resuming is exact."""
 
+import os
 import random
 import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NotRequired, TypedDict
 
 import cv2
@@ -148,9 +151,25 @@ def start_worker(worker: int) -> None:
     """`worker_init_fn`: one thread a worker, the processes being the parallelism; it is its parent that stops it."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to it too
-    # `timeout`, SLURM and containers send SIGTERM to loaders too; the training that saves first still needs them. Its
-    # own end sends another.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_end_for_parent, daemon=True).start()
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Around what starts them: no thread of a worker's takes a SIGTERM but the one that asks from whom it comes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_for_parent() -> None:
+    """`timeout`, SLURM and containers send it to workers too, of which the training that saves first has need."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 class CounterBatches(Sampler[list[int]]):

@@ -20,6 +20,7 @@ from scaseg.data.datasets import (
     collate_eval,
     collate_train,
     start_worker,
+    starting_workers,
 )
 from scaseg.data.folder import FolderDataset
 from scaseg.data.source import Source
@@ -35,7 +36,9 @@ class StreamLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         try:
-            yield from super().__iter__()
+            with starting_workers():
+                batches = super().__iter__()
+            yield from batches
         except UserError as error:
             # torch makes the text of a worker's traceback the message: the error's own message is its end
             _, _, message = str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")

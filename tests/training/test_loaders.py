@@ -2,8 +2,9 @@
 
 import os
 import signal
-import time
-from multiprocessing import Process
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -11,9 +12,10 @@ import scaseg.torchvision_fix  # noqa: F401
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from scaseg.data.datasets import start_worker
+from scaseg.data.datasets import start_worker, starting_workers
 from scaseg.errors import UserError
 from scaseg.training.datamodule import StreamLoader
+from tests.conftest import ROOT
 from tests.training.tiny import QUIET
 
 pytestmark = QUIET
@@ -59,29 +61,41 @@ def test_another_error_is_not_taken_for_one_of_these() -> None:
         next(iter(StreamLoader(Faulty(RuntimeError("of another kind")), num_workers=1)))
 
 
-def test_a_loader_outlives_the_signals_that_stop_its_training() -> None:
-    loader = iter(DataLoader(range(4000), num_workers=1, worker_init_fn=start_worker))  # type: ignore[arg-type]
-    assert next(loader) == 0
-    (process,) = loader._workers  # type: ignore[attr-defined]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        os.kill(process.pid, number)
-    assert [int(next(loader)) for _ in range(50)] == list(range(1, 51))
-    del loader
+def test_a_loader_outlives_the_signals_that_stop_its_training_and_not_those_of_its_parent() -> None:
+    loader = DataLoader(range(4000), num_workers=1, worker_init_fn=start_worker)  # type: ignore[arg-type]
+    with starting_workers():
+        batches = iter(loader)
+    assert next(batches) == 0
+    (process,) = batches._workers  # type: ignore[attr-defined]
+    for number in (signal.SIGTERM, signal.SIGINT) * 5:
+        subprocess.run(["kill", f"-{number}", str(process.pid)], check=True)  # from a process that is not its parent
+    assert [int(next(batches)) for _ in range(50)] == list(range(1, 51))
+    process.terminate()
     process.join(20)
     assert process.exitcode == 0
 
 
-def test_the_second_signal_ends_it() -> None:
-    process = Process(target=stuck)
-    process.start()
-    for _ in range(100):
-        process.terminate()
-        process.join(0.1)
-        if not process.is_alive():
-            break
-    assert process.exitcode == -signal.SIGTERM
+def test_a_program_that_fails_ends_with_its_loaders(tmp_path: Path) -> None:
+    (tmp_path / "fails.py").write_text(FAILS)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "fails.py"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=100,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "it fails" in done.stderr) == (1, True)
 
 
-def stuck() -> None:
-    start_worker(0)
-    time.sleep(60)
+FAILS = """
+import scaseg.torchvision_fix
+from scaseg.data.datasets import start_worker, starting_workers
+from scaseg.training.datamodule import StreamLoader
+
+if __name__ == "__main__":
+    batches = iter(StreamLoader(range(99), num_workers=2, worker_init_fn=start_worker, persistent_workers=True))
+    next(batches)
+    raise ValueError("it fails")
+"""
