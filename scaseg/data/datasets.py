@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,14 +152,15 @@ def start_worker(worker: int) -> None:
     """`worker_init_fn`: one thread a worker, the processes being the parallelism; it is its parent that stops it."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to it too
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    threading.Thread(target=_end_for_parent, daemon=True).start()
+    if sys.platform == "linux":  # elsewhere nobody can tell from whom a signal comes
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_for_parent, daemon=True).start()
 
 
 @contextmanager
 def starting_workers() -> Iterator[None]:
     """Around what starts them: no thread of a worker's takes a SIGTERM but the one that asks from whom it comes."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if sys.platform == "linux" else [])
     try:
         yield
     finally:
