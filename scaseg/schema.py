@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -208,8 +209,7 @@ class Settings(Checked):
     metrics: list[str] = field(default_factory=list)  # of validations, besides mIoU: see METRICS
 
     def check(self) -> None:
-        if wrong := [name for name in self.metrics if name not in METRICS]:
-            raise UserError(f"metrics=[{','.join(wrong)}]: choose of {', '.join(METRICS)}")
+        _check_metrics(self.metrics)
 
 
 @dataclass(kw_only=True)
@@ -254,6 +254,11 @@ def _without_later(plain: Json, within: str = "") -> Json:
     return left
 
 
+def _check_metrics(names: Sequence[str]) -> None:
+    if wrong := [name for name in names if name not in METRICS]:
+        raise UserError(f"metrics=[{','.join(wrong)}]: choose of {', '.join(METRICS)}")
+
+
 @dataclass
 class EvaluateConfig(Checked):
     """What python -m scaseg.evaluate takes; protocol holds changes to the checkpoint's own."""
@@ -263,10 +268,14 @@ class EvaluateConfig(Checked):
     submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
     protocol: Yaml = field(default_factory=dict)
+    metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None
     allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=lambda: Hardware(eval_batch_size=None))  # null: the run's own
+
+    def check(self) -> None:
+        _check_metrics(self.metrics or ())
 
 
 def check_trainable(run: Run) -> None:
