@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from scaseg.data.augment import Augment
 from scaseg.data.folder import FolderDataset
 from scaseg.data.sizes import box_ratio
 from scaseg.data.source import Source
 from scaseg.data.transforms import training_pipeline
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.views import view, views
-from scaseg.schema import Augment
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
 

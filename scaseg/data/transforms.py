@@ -12,13 +12,13 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from scaseg.data.augment import Augment
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.photometric import Distortion, Photometric, distort
 from scaseg.data.sizes import Size, box_ratio
 from scaseg.errors import UserError
 from scaseg.named import TRANSFORMS, named_class
-from scaseg.schema import Augment
 from scaseg.typed import Part
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation

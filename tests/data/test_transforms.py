@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from scaseg.data.augment import Augment
 from scaseg.data.labels import IGNORE
 from scaseg.data.transforms import (
     PAD_COLOUR,
@@ -21,7 +22,6 @@ from scaseg.data.transforms import (
     training_pipeline,
 )
 from scaseg.errors import UserError
-from scaseg.schema import Augment
 
 sides = st.integers(33, 150)
 ratios = st.floats(0.3, 3.0).filter(lambda r: abs(r - 1) > 0.02 or r == 1)
