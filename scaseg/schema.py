@@ -31,6 +31,7 @@ NOT_IDENTITY = (
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
 LATER: dict[str, object] = {
+    "augment.before": [],
     "backbone.freeze": None,
     "training.encoder_lr_decay": 1.0,
     "training.encoder_lr_decay_by": "stage",

@@ -7,6 +7,8 @@ from scaseg.errors import UserError
 from scaseg.evaluation.protocol import check_box
 from scaseg.typed import Checked, Yaml, number
 
+PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
+
 
 @dataclass
 class Augment(Checked):
@@ -20,7 +22,8 @@ class Augment(Checked):
     flip: float = number(0.5, 0, 1)
     photometric: bool = True
     hue: float = number(18.0, 0, 180)  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
-    transforms: list[Yaml] = field(default_factory=list)  # after these, on the crop: {_target_: albumentations.X, ...}
+    before: list[Yaml] = field(default_factory=list)  # before these, on the image: {_target_: albumentations.X, ...}
+    transforms: list[Yaml] = field(default_factory=list)  # after these, on the crop, as those
 
     def check(self) -> None:
         if len(self.crop_size) != 2 or min(self.crop_size) < 32:
