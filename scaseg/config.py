@@ -13,10 +13,11 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scaseg.choices import CONF_DIR
+from scaseg.data.augment import Augment
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.parts import Backbone, CallbackPart, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
-from scaseg.schema import Augment, EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
+from scaseg.schema import EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
 from scaseg.typed import Checked, Part, Yaml
 
 Kind = TypeVar("Kind")

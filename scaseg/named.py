@@ -26,6 +26,7 @@ SCHEDULES = ("scaseg.schedules",)
 LOGGERS = ("scaseg.training.loggers",)
 CALLBACKS = ("lightning.pytorch.callbacks",)
 ROOMS = (*MODELS, *DATASETS, *TRANSFORMS, *LOSSES, *OPTIMIZERS, *SCHEDULES, *LOGGERS, *CALLBACKS)
+Base = type | tuple[type, ...]
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed", default=frozenset())
 
@@ -64,8 +65,8 @@ def check_named(config: Any, where: str) -> None:
             raise _refused(where, target)
 
 
-def named_class(target: str, key: str, rooms: Sequence[str], base: type, what: str) -> Any:
-    """The class `target`, a subclass of `base`, imported if it is of one of our `rooms` or allowed.
+def named_class(target: str, key: str, rooms: Sequence[str], base: Base, what: str) -> Any:
+    """The class `target`, a subclass of `base`, or of one of these, imported if it is of one of our `rooms` or allowed.
 
     key, what: the key that named it, and what it should be, for messages. Raises UserError, where it is not allowed
     before anything is imported.
@@ -92,7 +93,7 @@ def built(
     part: Part,
     key: str,
     rooms: Sequence[str],
-    base: type,
+    base: Base,
     what: str,
     *given: Any,
     without: Sequence[str] = (),
@@ -114,7 +115,16 @@ def built(
     try:
         return cls(*given, **{**preferred, **arguments, **extra})
     except (ValueError, TypeError) as error:
-        raise UserError(f"{key} ({part.target}): {error}") from error
+        raise UserError(f"{key} ({part.target}): {_on_one_line(error)}") from error
+
+
+def _on_one_line(error: Exception) -> str:
+    """As `height: Field required; width: Field required` of those of pydantic, which libraries check arguments with."""
+    head, _, told = str(error).partition("\n")
+    if not re.fullmatch(r"\d+ validation errors? for \w+", head):
+        return " ".join(str(error).split())
+    told = re.sub(r" \[type=.*\]$|^ +For further information visit .*\n?", "", told, flags=re.MULTILINE)
+    return "; ".join(told.replace("\n  ", ": ").strip().splitlines())
 
 
 def _importable(target: str, rooms: Sequence[str]) -> bool:

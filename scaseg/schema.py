@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
-from math import inf
 
+from scaseg.data.augment import Augment
 from scaseg.errors import UserError
-from scaseg.evaluation.protocol import Protocol, check_box
+from scaseg.evaluation.protocol import Protocol
 from scaseg.parts import Parts
 from scaseg.typed import (
     REQUIRED,
@@ -30,8 +31,10 @@ NOT_IDENTITY = (
 # Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
 # of its name. `*` stands for any name.
 LATER: dict[str, object] = {
+    "augment.before": [],
     "backbone.freeze": None,
     "training.encoder_lr_decay": 1.0,
+    "training.encoder_lr_decay_by": "stage",
     "training.max_epochs": None,
     "training.max_time": None,
     "loss.cross_entropy.label_smoothing": 0.0,
@@ -48,33 +51,18 @@ class Decay(Enum):
     no_norm_or_bias = "no_norm_or_bias"
 
 
+class DecayBy(Enum):
+    """From which part of the encoder to the one before its learning rate falls."""
+
+    stage = "stage"
+    layer = "layer"
+
+
 class Which(Enum):
     """Of a run folder's checkpoints."""
 
     last = "last"
     best = "best"
-
-
-@dataclass
-class Augment(Checked):
-    """Training augmentation; sizes are (height, width), boxes (long side, short side), all in pixels."""
-
-    section = "augment"
-    resize_box: list[int] | None = None  # null: the image's own size
-    scale: list[float] = field(default_factory=lambda: [0.5, 2.0])
-    crop_size: list[int] = field(default_factory=lambda: [512, 512])
-    cat_max_ratio: float = number(0.75, 0.01, 1)
-    flip: float = number(0.5, 0, 1)
-    photometric: bool = True
-    hue: float = number(18.0, 0, 180)  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
-    transforms: list[Yaml] = field(default_factory=list)  # after these, on the crop: {_target_: albumentations.X, ...}
-
-    def check(self) -> None:
-        if len(self.crop_size) != 2 or min(self.crop_size) < 32:
-            raise UserError(f"augment.crop_size={self.crop_size}: (height, width), each at least 32")
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < inf:
-            raise UserError(f"augment.scale={self.scale}: two factors, the smaller first")
-        check_box("augment.resize_box", self.resize_box)
 
 
 @dataclass
@@ -93,6 +81,7 @@ class Training(Checked):
     lr: float = number(6e-5, 0)
     decoder_lr_mult: float = number(10.0, 0)
     encoder_lr_decay: float = number(1.0, 0.01, 1)  # of the encoder's rate, from each of its stages to the one before
+    encoder_lr_decay_by: DecayBy = DecayBy.stage  # or from each layer: see scaseg.models.encoders.rates
     weight_decay: float = number(0.01, 0)
     decay: Decay = Decay.published
     warmup_steps: int = number(1500, 0)
@@ -208,8 +197,7 @@ class Settings(Checked):
     metrics: list[str] = field(default_factory=list)  # of validations, besides mIoU: see METRICS
 
     def check(self) -> None:
-        if wrong := [name for name in self.metrics if name not in METRICS]:
-            raise UserError(f"metrics=[{','.join(wrong)}]: choose of {', '.join(METRICS)}")
+        _check_metrics(self.metrics)
 
 
 @dataclass(kw_only=True)
@@ -254,6 +242,11 @@ def _without_later(plain: Json, within: str = "") -> Json:
     return left
 
 
+def _check_metrics(names: Sequence[str]) -> None:
+    if wrong := [name for name in names if name not in METRICS]:
+        raise UserError(f"metrics=[{','.join(wrong)}]: choose of {', '.join(METRICS)}")
+
+
 @dataclass
 class EvaluateConfig(Checked):
     """What python -m scaseg.evaluate takes; protocol holds changes to the checkpoint's own."""
@@ -263,10 +256,14 @@ class EvaluateConfig(Checked):
     submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
     protocol: Yaml = field(default_factory=dict)
+    metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None
     allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Hardware = field(default_factory=lambda: Hardware(eval_batch_size=None))  # null: the run's own
+
+    def check(self) -> None:
+        _check_metrics(self.metrics or ())
 
 
 def check_trainable(run: Run) -> None:

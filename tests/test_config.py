@@ -16,7 +16,7 @@ from scaseg.data.build import num_classes
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import MeanOver, Mode, Resized
 from scaseg.models.build import build_segmentor
-from scaseg.schema import NOT_IDENTITY, Decay, Training
+from scaseg.schema import NOT_IDENTITY, Decay, DecayBy, Training
 from scaseg.typed import to_plain
 from tests.conftest import ROOT
 
@@ -114,6 +114,8 @@ def other(value: Any) -> Any:
             return [*value[:-1], other(value[-1])]
         case "whole":
             return Mode.slide
+        case "stage":
+            return DecayBy.layer
         case "published":
             return Decay.no_norm_or_bias
         case "once":

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
     ("errors", "aligned", "torchvision_fix", "typed", "parts", "files", "machine", "progress", "pages", "named"),
     ("statistics",),
-    ("data.sizes", "data.labels", "evaluation.protocol"),
+    ("data.sizes", "data.labels", "data.augment", "evaluation.protocol"),
     ("schema",),
     ("runs.folder", "runs.result", "models.layers"),
     ("models.encoders", "models.decoders"),

@@ -18,11 +18,12 @@ from scaseg.benchmark.measurement import Row
 from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.benchmark.peers import mmseg_transforms
 from scaseg.complexity.latency import Spread, interleaved
+from scaseg.data.augment import Augment
 from scaseg.data.build import build_source
 from scaseg.data.datasets import CounterBatches, TrainSamples, collate_train, start_worker
 from scaseg.data.folder import FolderDataset
 from scaseg.models.segmentor import MEAN, STD
-from scaseg.schema import Augment, Run
+from scaseg.schema import Run
 
 
 def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.data import draw
+from scaseg.data.augment import PAD_COLOUR
 from scaseg.data.datasets import TrainSamples
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, LabelTable
 from scaseg.data.survey import survey
-from scaseg.data.transforms import PAD_COLOUR
 
 CELL = 300  # pixels, the width of one picture
 COLUMNS = 2  # samples a row, each image and mask beside each other

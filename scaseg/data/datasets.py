@@ -15,13 +15,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
-from scaseg.data.folder import FolderDataset
+from scaseg.data.augment import Augment
+from scaseg.data.folder import FolderDataset, Picture
+from scaseg.data.labels import Mask
 from scaseg.data.sizes import box_ratio
 from scaseg.data.source import Source
-from scaseg.data.transforms import training_pipeline
+from scaseg.data.transforms import ScaledCrop, training_pipeline
+from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.views import view, views
-from scaseg.schema import Augment
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
 
@@ -74,8 +76,8 @@ class TrainSamples(Dataset[TrainItem]):
 
     def __init__(self, source: Source, augment: Augment, seed: int):
         self.source, self.seed = source, seed
-        self.pipeline = training_pipeline(augment)
-        self.crop = self.pipeline.transforms[0]
+        self.augment, self.pipeline = augment, training_pipeline(augment)
+        self.crop = next(one for one in self.pipeline.transforms if isinstance(one, ScaledCrop))
         self._order: tuple[int, Any] = -1, None
 
     def __getitem__(self, n: int) -> TrainItem:
@@ -85,11 +87,27 @@ class TrainSamples(Dataset[TrainItem]):
         self.pipeline.set_random_state(generator, draws)
         factor = draws.uniform(*self.crop.scale)
         index = self.index(n)
-        if isinstance(self.source, FolderDataset):
+        if isinstance(self.source, FolderDataset) and not self.augment.before:
             image, mask = self.source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
         else:
             image, mask = self.source.read(index)
-        sample = self.pipeline(image=image, mask=mask, factor=factor)
+        return self._augmented(index, image, mask, factor)
+
+    def _augmented(self, index: int, image: Picture, mask: Mask, factor: float) -> TrainItem:
+        """Raises UserError where the user's transforms do not take the image, or make no image of it."""
+        asked = self.augment.before or self.augment.transforms
+        where = f"augment, of {self.source.name(index)} ({image.shape[1]}x{image.shape[0]})"
+        try:
+            sample = self.pipeline(image=image, mask=mask, factor=factor)
+        except Exception as error:  # each transform has errors of its own
+            if not asked:
+                raise
+            raise UserError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        size = self.crop.crop_size
+        for name, shape in (("image", (*size, 3)), ("mask", size)) if asked else ():
+            array = sample[name]
+            if (array.shape, array.dtype) != (shape, np.uint8):
+                raise UserError(f"{where}: the {name} becomes {array.shape} {array.dtype}, must be {shape} uint8")
         return {"image": torch.from_numpy(sample["image"]), "mask": torch.from_numpy(sample["mask"])}
 
     def index(self, n: int) -> int:

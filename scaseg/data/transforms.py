@@ -1,10 +1,9 @@
-"""The training recipe's augmentation: scale, crop, flip, photometric distortion.
+"""The training recipe's augmentation: scale, crop, flip, photometric distortion; before and after them the user's.
 
 The parameters are drawn before a pixel is touched; only the part of the picture that the crop keeps is
 resampled, and colour work is done at the smaller of the two resolutions.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,49 +11,30 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from scaseg.data.augment import PAD_COLOUR, Augment
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.photometric import Distortion, Photometric, distort
 from scaseg.data.sizes import Size, box_ratio
-from scaseg.errors import UserError
-from scaseg.named import TRANSFORMS, named_class
-from scaseg.schema import Augment
-from scaseg.typed import Part
+from scaseg.data.users_transforms import check_crop, users_transforms
 
-PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
 
 
 def training_pipeline(augment: Augment) -> A.Compose:
     """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
 
-    First ours, then those of augment.transforms. `is_check_shapes` is off because the image may come decoded at a
-    fraction of the mask's size. Raises UserError for a transform that is none, or that changes the crop's size or type.
+    First those of augment.before, then ours, then those of augment.transforms. `is_check_shapes` is off because the
+    image may come decoded at a fraction of the mask's size, but where something comes before ours. Raises UserError for
+    a transform that is none, or that comes after ours and changes the crop's size or type.
     """
+    before = users_transforms("augment.before", augment.before)
+    after = users_transforms("augment.transforms", augment.transforms)
+    if after:
+        check_crop("augment.transforms", after, (augment.crop_size[0], augment.crop_size[1]))
     colour = Photometric(hue=augment.hue) if augment.photometric else None
     crop = ScaledCrop(augment.crop_size, augment.resize_box, augment.scale, augment.cat_max_ratio, augment.flip, colour)
-    users = [_transform(Part(given)) for given in augment.transforms]
-    if users:
-        height, width = augment.crop_size
-        blank = {"image": np.zeros((height, width, 3), np.uint8), "mask": np.zeros((height, width), np.uint8)}
-        seen = A.Compose(users)(**blank)
-        for key, array in blank.items():
-            if seen[key].shape != array.shape or seen[key].dtype != np.uint8:
-                raise UserError(
-                    f"augment.transforms: they make of a crop's {key} {array.shape} uint8 {seen[key].shape}"
-                    f" {seen[key].dtype}; sizes and types must stay (the model normalises)"
-                )
-    return A.Compose([crop, *users], is_check_shapes=False)
-
-
-def _transform(given: Part) -> A.BasicTransform:
-    kind = named_class(given.target, "augment.transforms._target_", TRANSFORMS, A.BasicTransform, "a transform")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # of arguments that it does not know
-            return kind(**given.arguments())
-    except (TypeError, ValueError, UserWarning) as error:
-        raise UserError(f"augment.transforms: {given.target}: {' '.join(str(error).split())}") from error
+    return A.Compose([*before, crop, *after], is_check_shapes=False)
 
 
 class View(NamedTuple):

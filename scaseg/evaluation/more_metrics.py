@@ -1,6 +1,6 @@
 """What a validation can tell besides mIoU, in percent; each means over the classes of the truth, as mIoU does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,12 @@ def more_metrics(asked: Sequence[str], counted: Counted) -> dict[str, float]:
                 value = _mean(_by_class(total)[name], total[2] > 0)
         found[COLUMNS[name]] = value
     return found
+
+
+def lines(told: Mapping[str, float | None]) -> Iterator[str]:
+    """For people, a line each; told: by column, None for one of nothing."""
+    for name, value in told.items():
+        yield f"{name}: {'–' if value is None else f'{value:.4g}'}"
 
 
 def _by_class(counts: Floats) -> Mapping[str, Floats]:

@@ -2,6 +2,7 @@
 
 import platform
 import resource
+from collections.abc import Mapping
 from importlib import metadata
 
 import torch
@@ -63,6 +64,11 @@ def figures(scores: Scores | None, labels: LabelTable) -> Figures:
         },
         "absent": [labels.names[i] for i in scores.absent],
     }
+
+
+def more_figures(found: Mapping[str, float]) -> dict[str, float | None]:
+    """Metrics besides these, by column of metrics.csv, as result.json has them."""
+    return {name: _number(value) for name, value in found.items()}
 
 
 def _number(value: float) -> float | None:

@@ -70,9 +70,10 @@ class Result(Described):
     evaluated_images_trained_on: int | None
     images_trained_on: NotRequired[int | None]  # its earlier name
 
+    metrics: NotRequired[dict[str, float | None]]  # by column of metrics.csv, those asked for besides
+
     run: NotRequired[str]
     best: NotRequired[Best]
-    metrics: NotRequired[dict[str, float | None]]  # by column of metrics.csv, those asked for besides
     plain_weights: NotRequired[Figures | None]
     wall_time_s: NotRequired[float]
 

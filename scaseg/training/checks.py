@@ -17,7 +17,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.asked import Asked
-from scaseg.schema import Run
+from scaseg.schema import DecayBy, Run
 
 log = logging.getLogger("scaseg")
 MOST_MASKS, MOST_SECONDS = 2_000, 5.0  # looked at before a training
@@ -116,6 +116,8 @@ def _ignored(config: Run, source: Source) -> Iterator[str]:
         yield f"data_dir={config.data_dir} is not read: dataset={config.dataset.name} has no files"
     if protocol.mode is Mode.whole and (protocol.window or protocol.stride):
         yield "protocol.window and protocol.stride do nothing with protocol.mode=whole: protocol.mode=slide uses them"
+    if recipe.encoder_lr_decay_by is DecayBy.layer and recipe.encoder_lr_decay == 1:
+        yield "training.encoder_lr_decay_by=layer does nothing with training.encoder_lr_decay=1"
     if config.weights and (backbone.weights or backbone.pretrained):
         given = "backbone.weights" if backbone.weights else "backbone.pretrained"
         yield f"{given} does nothing beside weights, which holds the encoder too"

@@ -17,6 +17,7 @@ from scaseg.progress import counting
 from scaseg.runs.asked import Asked
 from scaseg.runs.folder import CONFIG
 from scaseg.schema import Run
+from scaseg.training.trainer import process_rank
 
 TRAIN = "train"
 
@@ -24,8 +25,9 @@ TRAIN = "train"
 def with_pixels(run: Asked) -> Run:
     """The configuration with the training split's pixels, where a term of the loss asks for them.
 
-    A run of no steps has no split to train on, and none is counted: its weights are all 1. Raises UserError, naming the
-    file, for a mask that cannot be read.
+    Each of several processes counts the whole split, or reads what the first has kept. A run of no steps has no split
+    to train on, and none is counted: its weights are all 1. Raises UserError, naming the file, for a mask that cannot
+    be read.
     """
     config, classes = run.config, run.val.labels.num_classes
     if not any(term.auto for term in config.loss.values()):
@@ -34,7 +36,7 @@ def with_pixels(run: Asked) -> Run:
         return replace(config, class_pixels={TRAIN: [0] * classes})
     pixels = _kept(run.folder / CONFIG)
     if len(pixels) != classes:
-        report = counting(f"counting the pixels of {config.dataset.train_split}")
+        report = counting(f"counting the pixels of {config.dataset.train_split}") if process_rank() == 0 else None
         pixels = survey(run.train, whole=True, report=report).pixels[:-1].tolist()
     return replace(config, class_pixels={TRAIN: pixels})
 

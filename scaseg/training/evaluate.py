@@ -17,12 +17,13 @@ from scaseg.data.datasets import trained_on
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import table
+from scaseg.evaluation.more_metrics import lines
 from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.files import check_writable
 from scaseg.parts import DatasetPart
 from scaseg.runs.checkpoint import check_architecture, read_checkpoint
 from scaseg.runs.counts import write_counts
-from scaseg.runs.figures import describe
+from scaseg.runs.figures import describe, more_figures
 from scaseg.runs.folder import RESULT, checkpoint_of, run_of
 from scaseg.runs.result import Result, git_commit, has_result, write_result
 from scaseg.schema import EvaluateConfig, Run
@@ -42,15 +43,16 @@ log = logging.getLogger("scaseg")
 def evaluate(options: EvaluateConfig) -> Result:
     """Evaluate the checkpoint `options.ckpt`; prints the table, writes and returns the result.
 
-    The result goes into `evaluation/<split>-<hash of checkpoint, data and protocol>` beside the checkpoint's folder, or
-    into `options.output`, which must not hold a result yet.
+    The result goes into `evaluation/<split>-<hash of checkpoint, data, protocol and metrics>` beside the checkpoint's
+    folder, or into `options.output`, which must not hold a result yet.
     """
     path, commit = checkpoint_of(options.ckpt, "ckpt"), git_commit()
     checkpoint = read_checkpoint(path, "ckpt")
     run = checkpoint.run
     at_once = options.hardware.eval_batch_size or run.hardware.eval_batch_size or 1
     hardware = replace(options.hardware, eval_batch_size=at_once)
-    run = replace(run, protocol=merge_protocol(run.protocol, options.protocol), hardware=hardware)
+    metrics = run.metrics if options.metrics is None else options.metrics
+    run = replace(run, protocol=merge_protocol(run.protocol, options.protocol), hardware=hardware, metrics=metrics)
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     split = options.split or run.dataset.val_split
@@ -75,10 +77,10 @@ def evaluate(options: EvaluateConfig) -> Result:
     task = SegmentationTask(run, source.labels)
     check_architecture(run, checkpoint, task.state_dict())
     task.load_state_dict(checkpoint.state)
-    journal = Journal(1)
+    counts = CountImages(source.labels.num_classes, "boundary" in metrics)
+    journal = Journal(1, counts)
     names = [source.name(i) for i in range(len(source))]
     pictures = Pictures(folder, source.labels, spread(names, options.pictures))
-    counts = CountImages(source.labels.num_classes)
     callbacks: list[Callback] = [journal, pictures, counts, EvaluationLine()]
     if submission is not None:
         callbacks.append(WriteSubmission(submission, journal))
@@ -91,6 +93,7 @@ def evaluate(options: EvaluateConfig) -> Result:
         "checkpoint": str(path),
         "step": checkpoint.step,
         **describe(run, task.model, source.labels, scores, commit),  # type: ignore[typeddict-item]
+        "metrics": more_figures(journal.more),
         "split": split,
         "images": len(source),
         "fingerprint": data,
@@ -105,6 +108,8 @@ def evaluate(options: EvaluateConfig) -> Result:
         write_result(folder, result)
         if scores is not None:
             print(table(scores, source.labels.names))
+            for line in lines(result["metrics"]):
+                print(line)
             if not sum(scores.pixels):
                 log.warning("no pixel of split=%s is labelled: there is nothing to score", split)
         print(f"protocol: {run.protocol.in_words}, {split}, {len(source)} images")
@@ -133,6 +138,6 @@ def _output_folder(path: Path, split: str, data: str, run: Run, output: str | No
         if has_result(Path(output)):
             raise UserError(f"output={output} holds a result.json already: name another folder")
         return Path(output)
-    told = f"{data} {sorted(to_plain(run.protocol).items())}".encode()
+    told = f"{data} {sorted(to_plain(run.protocol).items())}{sorted(run.metrics) or ''}".encode()
     digest = hashlib.sha256(path.read_bytes() + told).hexdigest()[:8]
     return run_of(path) / "evaluation" / f"{split}-{path.stem}-{digest}"

@@ -4,8 +4,8 @@ from typing import TypedDict
 
 from torch import nn
 
-from scaseg.models.encoders.stages import rates_by_stage
-from scaseg.schema import Decay
+from scaseg.models.encoders.rates import rate_factors
+from scaseg.schema import Decay, DecayBy
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 POSITION = ("pos_embed", "relative_position_bias_table", "rpb")
@@ -29,16 +29,17 @@ def parameter_groups(
     weight_decay: float,
     decay: Decay,
     encoder_lr_decay: float = 1.0,
+    encoder_lr_decay_by: DecayBy = DecayBy.stage,
 ) -> list[Group]:
     """The optimiser's groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
     decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
     codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
     (in MSCAN's stem, in ResNets). `no_norm_or_bias`: no norm, no position tensor and no vector has decay.
-    encoder_lr_decay: see scaseg.models.encoders.stages.
+    encoder_lr_decay, encoder_lr_decay_by: see scaseg.models.encoders.rates.
     """
-    by_stage = {} if encoder_lr_decay == 1 else rates_by_stage(encoder, encoder_lr_decay)
-    groups: dict[str, Group] = {}
+    factors = {} if encoder_lr_decay == 1 else rate_factors(encoder, encoder_lr_decay, encoder_lr_decay_by)
+    groups: dict[tuple[str, bool, float], Group] = {}
     for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
         for owner_name, owner in module.named_modules():
             for name, parameter in owner.named_parameters(recurse=False):
@@ -50,13 +51,12 @@ def parameter_groups(
                 else:
                     plain = isinstance(owner, NORMS) or parameter.ndim <= 1 or name.startswith(POSITION)
                 full = ".".join(filter(None, (owner_name, name)))
-                factor = by_stage.get(full, 1.0) if part == "encoder" else 1.0
-                key = f"{part}_no_decay" if plain else part
-                key += f"_x{factor:.4g}" if factor != 1 else ""
+                factor = factors.get(full, 1.0) if part == "encoder" else 1.0
+                group_name = f"{part}_no_decay" if plain else part
                 group = groups.setdefault(
-                    key,
+                    (part, plain, factor),
                     {
-                        "name": key,
+                        "name": group_name + (f"_x{factor:.4g}" if factor != 1 else ""),
                         "names": [],
                         "params": [],
                         "lr": rate * factor,

@@ -18,11 +18,12 @@ from lightning.pytorch.loggers.logger import Logger
 from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import Scores, table
+from scaseg.evaluation.more_metrics import COLUMNS, lines
 from scaseg.files import write_text
 from scaseg.runs.asked import Asked
 from scaseg.runs.checkpoint import read_checkpoint
 from scaseg.runs.counts import write_counts
-from scaseg.runs.figures import describe, figures
+from scaseg.runs.figures import describe, figures, more_figures
 from scaseg.runs.folder import CHECKPOINTS, CONFIG, RESULT
 from scaseg.runs.result import Result, git_commit, has_result, read_result, write_result
 from scaseg.runs.store import claimed, reporting
@@ -54,11 +55,11 @@ def train(run: Asked, extra_callbacks: Sequence[Callback] = ()) -> Result:
     """
     folder, commit = run.folder, git_commit()
     if has_result(folder) and not run.config.fresh:
-        return _done_before(folder)
+        return _done_before(folder, run.config.metrics)
     first = process_rank() == 0
     with claimed(folder, run.config.fresh) if first else reporting(folder):
         if first and has_result(folder):  # another process has finished it meanwhile
-            return _done_before(folder)
+            return _done_before(folder, run.config.metrics)
         return _train(run, folder, extra_callbacks, commit)
 
 
@@ -166,7 +167,7 @@ def _result(
         "split": run.config.dataset.val_split,
         "evaluated_images_trained_on": seen,
         "best": watch.checkpoints.best_result,
-        "metrics": {name: None if value != value else value for name, value in watch.journal.more.items()},
+        "metrics": more_figures(watch.journal.more),
         "plain_weights": None if plain is None else figures(plain, run.val.labels),
         "step": trainer.global_step,
         "world_size": trainer.world_size,
@@ -177,8 +178,8 @@ def _result(
 def _print(result: Result, watch: Watchers, names: Sequence[str], folder: Path) -> None:
     assert watch.journal.scores is not None
     print(table(watch.journal.scores, names))
-    for name, value in (result.get("metrics") or {}).items():
-        print(f"{name}: {'–' if value is None else f'{value:.4g}'}")
+    for line in lines(result.get("metrics", {})):
+        print(line)
     if result["plain_weights"] is not None:
         print(f"without the average: mIoU {result['plain_weights']['mIoU']:.2f}")
     if result["best"]["step"] is not None:
@@ -244,8 +245,11 @@ def _trainer(config: Run, folder: Path, loggers: list[Logger], callbacks: list[C
     )
 
 
-def _done_before(folder: Path) -> Result:
+def _done_before(folder: Path, metrics: Sequence[str]) -> Result:
     result = read_result(folder)
     figure = "no label to score" if result["mIoU"] is None else f"mIoU {result['mIoU']:.2f}"
     print(f"{folder} is done: {figure} ({result['split']}). fresh=true starts it again")
+    if lacking := [name for name in metrics if COLUMNS[name] not in result.get("metrics", {})]:
+        asked = f"ckpt={folder} metrics=[{','.join(lacking)}]"
+        print(f"its validations were not asked for {', '.join(lacking)}: python -m scaseg.evaluate {asked}")
     return result

@@ -171,7 +171,8 @@ def _arranged(run: Run) -> str:
     """What decides how the optimiser's parameters are grouped."""
     recipe, frozen = run.training, run.backbone.freeze
     said = f"training.decay={recipe.decay.name}"
-    said += f" training.encoder_lr_decay={recipe.encoder_lr_decay}" if recipe.encoder_lr_decay != 1 else ""
+    if recipe.encoder_lr_decay != 1:
+        said += f" training.encoder_lr_decay={recipe.encoder_lr_decay} by {recipe.encoder_lr_decay_by.name}"
     return said + (f" backbone.freeze={frozen}" if frozen else "")
 
 

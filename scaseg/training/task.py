@@ -114,6 +114,7 @@ class SegmentationTask(LightningModule):
             recipe.weight_decay,
             recipe.decay,
             recipe.encoder_lr_decay,
+            recipe.encoder_lr_decay_by,
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -92,6 +92,7 @@ def test_command(split, tmp_path, monkeypatch, capsys):
     write("voc", tmp_path / "voc")
     monkeypatch.chdir(tmp_path)
     arguments = ["dataset=voc", "data_dir=voc", f"split={split}", "samples=3", "augment.crop_size=[32,48]"]
+    arguments.append("augment.before=[{_target_: albumentations.Perspective, p: 1.0}]")
     monkeypatch.setattr(sys, "argv", ["scaseg.browse", *arguments])
     main()
     written = capsys.readouterr().out.split()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from scaseg.data.augment import Augment
 from scaseg.data.datasets import (
     CounterBatches,
     EvalSamples,
@@ -22,7 +23,6 @@ from scaseg.data.shapes import Shapes
 from scaseg.data.sizes import evaluation_size
 from scaseg.data.voc import VOC
 from scaseg.evaluation.protocol import Protocol
-from scaseg.schema import Augment
 
 AUGMENT = Augment(crop_size=[48, 64])
 

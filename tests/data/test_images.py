@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from scaseg.data import overheard
+from scaseg.data.augment import Augment
 from scaseg.data.by_pillow import MOST_PIXELS
 from scaseg.data.camvid import CamVid
 from scaseg.data.datasets import EvalSamples, TrainSamples
@@ -23,7 +24,6 @@ from scaseg.data.orientation import TAG, as_stored, orientation, upright
 from scaseg.data.verify import verify
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
-from scaseg.schema import Augment
 from tests.data.test_folder import says
 from tests.data.tiff import tiff
 

@@ -1,8 +1,6 @@
 """The shortcuts of the training pipeline against the plain way: resize the whole picture, then crop."""
 
 import random
-from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -10,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from scaseg.data.augment import PAD_COLOUR, Augment
 from scaseg.data.labels import IGNORE
 from scaseg.data.transforms import (
-    PAD_COLOUR,
     ScaledCrop,
     View,
     box_ratio,
@@ -20,8 +18,6 @@ from scaseg.data.transforms import (
     lead,
     training_pipeline,
 )
-from scaseg.errors import UserError
-from scaseg.schema import Augment
 
 sides = st.integers(33, 150)
 ratios = st.floats(0.3, 3.0).filter(lambda r: abs(r - 1) > 0.02 or r == 1)
@@ -257,31 +253,3 @@ def _flat(mask):
     """1 where the 3x3 neighbourhood is of one class."""
     low, high = cv2.erode(mask, np.ones((3, 3), np.uint8)), cv2.dilate(mask, np.ones((3, 3), np.uint8))
     return (low == high).astype(np.uint8)
-
-
-def test_the_users_transforms_come_after_ours_and_are_drawn_with_them() -> None:
-    image, mask = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8)
-    image[:, :32], mask[:, :32] = 200, 1
-    flip = {"_target_": "albumentations.HorizontalFlip", "p": 1.0}
-    still = Augment(crop_size=[48, 64], scale=[1.0, 1.0], cat_max_ratio=1.0, flip=0.0, photometric=False)
-    turned = training_pipeline(replace(still, transforms=[flip]))(image=image, mask=mask)
-    assert np.array_equal(turned["image"], image[:, ::-1]) and np.array_equal(turned["mask"], mask[:, ::-1])
-    noisy = training_pipeline(replace(still, transforms=[{"_target_": "albumentations.GaussNoise", "p": 1.0}]))
-    first, again, other = (_seeded(noisy, seed)(image=image, mask=mask)["image"] for seed in (5, 5, 6))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize(
-    ("transform", "message"),
-    [
-        ({"_target_": "albumentations.Nothing"}, "no such class"),
-        ({"_target_": "albumentations.Compose"}, "is not a transform"),
-        ({"_target_": "os.system"}, "no class of this package's"),
-        ({"_target_": "albumentations.Blur", "width": 3}, "albumentations.Blur: .*width"),
-        ({"_target_": "albumentations.RandomCrop", "height": 32, "width": 32}, r"of a crop's image \(48, 64, 3\)"),
-        ({"_target_": "albumentations.ToFloat"}, "float32; sizes and types must stay"),
-    ],
-)
-def test_transforms_that_cannot_be(transform: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        training_pipeline(Augment(crop_size=[48, 64], transforms=[transform]))

@@ -11,8 +11,10 @@ from torch import nn
 from scaseg.config import compose, run_config
 from scaseg.errors import UserError
 from scaseg.models.build import build_module
-from scaseg.models.encoders.stages import freeze, rates_by_stage, stages_of
+from scaseg.models.encoders.rates import rate_factors
+from scaseg.models.encoders.stages import freeze, stages_of
 from scaseg.models.layers.block_recompute import recompute_blocks
+from scaseg.schema import DecayBy
 
 SMALL = {
     "mit_b0": ["backbone.channels=[8,16,40,32]", "backbone.depths=[1,2,1,1]"],
@@ -51,7 +53,7 @@ def test_stages_by_hand(name: str, expected: dict[str, int]) -> None:
         assert mine == {stage}, (prefix, mine)
     assert encoder.training
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
-    rates = rates_by_stage(encoder, 0.5)
+    rates = rate_factors(encoder, 0.5, DecayBy.stage)
     assert {rates[key] for key in rates if found[key] == 1} == {0.125}
     assert {rates[key] for key in rates if found[key] == 4} == {1.0}
 

@@ -1,5 +1,6 @@
 """`class_weights=auto` in a run: counted once, said, and kept with the run, which keeps its name."""
 
+import sys
 from pathlib import Path
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -19,7 +20,7 @@ from scaseg.training.recipe import build_loss
 from scaseg.training.task import SegmentationTask
 from tests.training.test_resume import Cut, CutOffError
 from tests.training.test_run import evaluated
-from tests.training.tiny import QUIET, config, folder_of, on_own, own, run
+from tests.training.tiny import QUIET, config, execute, folder_of, on_own, own, run
 
 pytestmark = QUIET
 AUTO = "loss.cross_entropy.class_weights=auto"
@@ -60,6 +61,29 @@ def test_they_are_what_such_a_list_is(tmp_path: Path) -> None:
         cfg = config(tmp_path / place, *on_own(data), f"loss.cross_entropy.class_weights={given}")
         run(cfg)
         trained.append(torch.load(folder_of(cfg) / "checkpoints/last.ckpt", weights_only=True)["state_dict"])
+    assert all(torch.equal(trained[0][key], trained[1][key]) for key in trained[1])
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_each_process_has_those_of_the_whole_split(rank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun starts it, before the first has kept them; the first alone says that it counts."""
+    monkeypatch.setenv("RANK", rank)
+    said: list[str] = []
+    monkeypatch.setattr(class_pixels, "counting", said.append)
+    cfg = config(tmp_path / "runs", *on_own(own(tmp_path / "data")), AUTO, "hardware.devices=2")
+    assert class_pixels.with_pixels(asked(cfg)).class_pixels == {"train": STRIPES}
+    assert said == (["counting the pixels of train"] if rank == "0" else [])
+
+
+@pytest.mark.slow
+def test_two_processes_learn_by_what_such_a_list_says(tmp_path: Path) -> None:
+    data, trained = own(tmp_path / "data"), []
+    for place, given in (("auto", "auto"), ("list", str(by_frequency(STRIPES)))):
+        options = [*on_own(data), f"loss.cross_entropy.class_weights={given}", "hardware.devices=2"]
+        done = execute([sys.executable, "-m", "scaseg.train", *options, f"output_dir={tmp_path / place}"])
+        assert done.returncode == 0, done.stderr
+        (last,) = (tmp_path / place).glob("*/checkpoints/last.ckpt")
+        trained.append(torch.load(last, weights_only=True)["state_dict"])
     assert all(torch.equal(trained[0][key], trained[1][key]) for key in trained[1])
 
 

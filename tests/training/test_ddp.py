@@ -11,6 +11,8 @@ import pytest
 
 from scaseg.data.datasets import CounterBatches, ShardedIndices
 from scaseg.errors import UserError
+from scaseg.evaluation.more_metrics import COLUMNS
+from scaseg.schema import METRICS
 from scaseg.training.trainer import process_rank
 from tests.training.test_resume import assert_equal_runs
 from tests.training.tiny import QUIET, camvid, command, config, execute, folder_of, on_camvid, rows, run
@@ -76,16 +78,18 @@ def test_evaluation_is_exact_whatever_the_number_of_processes(trained: Path) -> 
             [
                 *(sys.executable, "-m", "scaseg.evaluate", f"ckpt={folder / 'checkpoints/last.ckpt'}"),
                 *(f"output={output}", "hardware.accelerator=cpu", f"hardware.devices={devices}"),
-                *("hardware.num_workers=0", "hardware.threads=1"),
+                *("hardware.num_workers=0", "hardware.threads=1", f"metrics=[{','.join(METRICS)}]"),
             ]
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("pixel accuracy") == 1
+        assert done.stdout.count("pixel accuracy") == done.stdout.count("val/loss") == 1
         by[devices] = json.loads((output / "result.json").read_text())
         assert by[devices]["world_size"] == devices
     for key in ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent"):
         assert by[1][key] == by[2][key]
         assert by[2][key] == logged[key]
+    assert by[1]["metrics"].keys() == set(COLUMNS.values())
+    assert by[1]["metrics"] == pytest.approx(by[2]["metrics"], rel=1e-6)
 
 
 @slow

@@ -1,4 +1,4 @@
-"""Parts of the encoder that do not learn, rates by stage, blocks computed again: in whole trainings."""
+"""Parts of the encoder that do not learn, rates by stage and by layer, blocks computed again: in whole trainings."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from scaseg.config import compose, run_config
 from scaseg.data.shapes import Shapes
 from scaseg.errors import UserError
+from scaseg.training.checks import say_ignored
 from scaseg.training.task import SegmentationTask
 from tests.training.test_resume import Cut, CutOffError
 from tests.training.tiny import QUIET, TINY, config, folder_of, run
@@ -82,6 +83,27 @@ def test_rates_by_stage() -> None:
     plain = SegmentationTask(run_config(compose("train", TINY)), Shapes.labels)
     assert decayed == {name for group in plain.parameter_groups() for name in group["names"] if group["weight_decay"]}
     assert len(plain.parameter_groups()) < len(task.parameter_groups())
+
+
+def test_rates_by_layer_are_resumed(tmp_path: Path) -> None:
+    by_layer = ["training.encoder_lr_decay=0.5", "training.encoder_lr_decay_by=layer"]
+    whole, parts = (config(tmp_path / name, *by_layer) for name in ("whole", "parts"))
+    run(whole)
+    with pytest.raises(CutOffError):
+        run(parts, Cut("on_train_batch_start", 5))
+    run(parts)
+    after = state(folder_of(whole))
+    assert all(torch.equal(value, after[key]) for key, value in state(folder_of(parts)).items())
+    assert config(tmp_path, "training.encoder_lr_decay_by=stage").name == config(tmp_path).name
+    assert config(tmp_path, *by_layer[:1]).name != whole.name
+    (last,) = (tmp_path / "whole").glob("*/checkpoints/last.ckpt")
+    with pytest.raises(UserError, match=r"arranged for .*encoder_lr_decay=0.5 by layer, and .*=0.5 by stage is asked"):
+        run(config(tmp_path / "second", *by_layer[:1], f"ckpt_path={last}"))
+
+
+def test_a_decay_of_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    say_ignored(config(tmp_path, "training.encoder_lr_decay_by=layer"), Shapes())
+    assert "encoder_lr_decay_by=layer does nothing with training.encoder_lr_decay=1" in caplog.text
 
 
 def test_recomputing_changes_no_figure_and_no_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every optimizer by every schedule, and every loss: ten steps, cut off and resumed bit for bit, exported."""
+"""Every optimizer by every schedule, every loss, transforms: ten steps, cut off and resumed bit for bit, exported."""
 
 from itertools import product
 from pathlib import Path
@@ -24,9 +24,14 @@ def shipped(group: str) -> list[str]:
     return sorted(path.stem for path in Path(CONF_DIR, group).glob("*.yaml"))
 
 
+TURN = "{_target_: albumentations.OneOf, p: 0.7, transforms: [{_target_: albumentations.Rotate}]}"
 CHOICES = [
     *([f"optimizer={one}", f"schedule={other}"] for one, other in product(shipped("optimizer"), shipped("schedule"))),
     *([f"loss=[{one}]"] for one in shipped("loss")),
+    [
+        f"augment.before=[{TURN},{{_target_: albumentations.RandomCrop, height: 24, width: 40}}]",
+        f"augment.transforms=[{TURN}]",
+    ],
 ]
 
 

@@ -1,7 +1,10 @@
 """Which of an encoder's four stages a parameter is of, whatever it is called: that of the first map it moves."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scaseg.errors import UserError
 from scaseg.models.layers.block_recompute import BATCH_NORMS
@@ -11,25 +14,42 @@ SIDE = 64  # of the image that is looked at, pixels
 
 def stages_of(encoder: nn.Module) -> dict[str, int]:
     """Name of each parameter -> 1 to 4; 4 for one that moves no map. The encoder is left as it was."""
-    training = encoder.training
     named = dict(encoder.named_parameters())
-    asked = {name: parameter.requires_grad for name, parameter in named.items()}
-    first = next(iter(named.values()))
-    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        for parameter in named.values():
-            parameter.requires_grad_(True)
-        torch.manual_seed(0)
-        maps = encoder.eval()(torch.randn(1, 3, SIDE, SIDE, device=first.device, dtype=first.dtype))
-        found: dict[str, int] = {}
-        for stage, map_ in enumerate(maps, 1):
-            gradients = torch.autograd.grad(map_.sum(), list(named.values()), retain_graph=True, allow_unused=True)
-            for name, gradient in zip(named, gradients, strict=True):
-                if gradient is not None:
-                    found.setdefault(name, stage)
-    for name, parameter in named.items():
-        parameter.requires_grad_(asked[name])
-    encoder.train(training)
-    return {name: found.get(name, len(maps)) for name in named}
+    with looked_at(encoder) as image:
+        maps = encoder(image)
+        found = first_moved(maps, named)
+    return {name: found.get(name, len(maps) - 1) + 1 for name in named}
+
+
+@contextmanager
+def looked_at(encoder: nn.Module) -> Iterator[Tensor]:
+    """Within it every parameter has a gradient and nothing is random; gives an image (1, 3, SIDE, SIDE)."""
+    training = encoder.training
+    asked = {parameter: parameter.requires_grad for parameter in encoder.parameters()}
+    first = next(iter(asked))
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            encoder.eval().requires_grad_(True)
+            torch.manual_seed(0)
+            yield torch.randn(1, 3, SIDE, SIDE, device=first.device, dtype=first.dtype)
+    finally:
+        for parameter, had in asked.items():
+            parameter.requires_grad_(had)
+        encoder.train(training)
+
+
+def first_moved(outputs: Iterable[Tensor], named: Mapping[str, nn.Parameter]) -> dict[str, int]:
+    """Name of each parameter -> the first of the outputs, from 0, that it moves; of those alone that move one."""
+    found: dict[str, int] = {}
+    left = dict(named)
+    for place, output in enumerate(outputs):
+        if not left:
+            break
+        gradients = torch.autograd.grad(output.sum(), list(left.values()), retain_graph=True, allow_unused=True)
+        moved = {name for name, gradient in zip(left, gradients, strict=True) if gradient is not None}
+        found |= dict.fromkeys(moved, place)
+        left = {name: parameter for name, parameter in left.items() if name not in moved}
+    return found
 
 
 def freeze(encoder: nn.Module, what: str | list[int] | None) -> list[nn.Module]:
@@ -53,14 +73,6 @@ def freeze(encoder: nn.Module, what: str | list[int] | None) -> list[nn.Module]:
         if name in frozen:
             parameter.requires_grad_(False)
     return [norm for name, norm in norms.items() if what == "all" or f"{name}.weight" in frozen]
-
-
-def rates_by_stage(encoder: nn.Module, decay: float) -> dict[str, float]:
-    """Name of each parameter -> decay^(4 - stage): the nearer to the image, the less it learns.
-
-    Stage-wise decay, as mmsegmentation's optimizer constructor has it for ConvNeXt; by layers it is finer.
-    """
-    return {name: decay ** (4 - stage) for name, stage in stages_of(encoder).items()}
 
 
 def kept(norms: list[nn.Module]) -> None:

@@ -15,27 +15,30 @@ from torch.utils.checkpoint import checkpoint
 from scaseg.models.layers.recompute import traced
 
 BATCH_NORMS = nn.modules.batchnorm._BatchNorm
+LISTS = nn.ModuleList, nn.Sequential
 
 
 def recompute_blocks(encoder: nn.Module) -> int:
-    """Let an encoder's blocks, the members of its lists that have parts, be computed again; returns how many.
-
-    Of lists within lists it is the innermost's members, of blocks within blocks the outer ones. Loss, gradients and
-    running statistics stay the same.
-    """
-    blocks = list(_blocks(encoder))
+    """Let an encoder's blocks be computed again; returns how many. Loss, gradients and statistics stay the same."""
+    blocks = list(blocks_of(encoder))
     for block in blocks:
         block.forward = MethodType(_again, block)  # bound: a copy of the model has its own
     return len(blocks)
 
 
-def _blocks(module: nn.Module) -> Iterator[nn.Module]:
-    for child in module.children():
-        listed = isinstance(module, nn.ModuleList | nn.Sequential)
-        if listed and not isinstance(child, nn.ModuleList | nn.Sequential) and any(True for _ in child.children()):
-            yield child
+def blocks_of(module: nn.Module) -> Iterator[nn.Module]:
+    """The members of its lists that have parts.
+
+    Of lists within lists it is the innermost's members, of blocks within blocks the outer ones; but a list that holds
+    lists beside others is one of stages, and of its members it is the blocks within.
+    """
+    children = list(module.children())
+    mixed = any(isinstance(child, LISTS) for child in children)
+    for child in children:
+        if not isinstance(module, LISTS) or isinstance(child, LISTS) or not any(True for _ in child.children()):
+            yield from blocks_of(child)
         else:
-            yield from _blocks(child)
+            yield from (list(blocks_of(child)) if mixed else []) or [child]
 
 
 def _again(block: nn.Module, *arguments: Any, **options: Any) -> Any:
