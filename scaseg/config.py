@@ -16,7 +16,17 @@ from scaseg.choices import CONF_DIR
 from scaseg.data.augment import Augment
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
-from scaseg.parts import Backbone, CallbackPart, DatasetPart, Decoder, Logger, LossTerm, Optimizer, Schedule
+from scaseg.parts import (
+    Backbone,
+    CallbackPart,
+    DatasetPart,
+    Decoder,
+    DistillationPart,
+    Logger,
+    LossTerm,
+    Optimizer,
+    Schedule,
+)
 from scaseg.schema import EvaluateConfig, Hardware, Run, Settings, Training, check_trainable
 from scaseg.typed import Checked, Part, Yaml
 
@@ -35,6 +45,7 @@ class Choices:
     loss: Yaml = MISSING  # by name, as the three below: those without a _target_ were not chosen
     optimizer: Yaml = MISSING
     schedule: Yaml = MISSING
+    distillation: Yaml = field(default_factory=dict)  # with a teacher
     logger: Yaml = field(default_factory=dict)
     callbacks: Yaml = field(default_factory=dict)
 
@@ -104,7 +115,7 @@ def run_config(cfg: DictConfig) -> Run:
 
 
 def run_of(asked: TrainConfig) -> Run:
-    """The run that the keys of scaseg.train ask for."""
+    """The run that the keys of scaseg.train ask for; UserError where they do not go together."""
     settings = {one.name: getattr(asked, one.name) for one in fields(Settings)}
     return Run(
         **settings,
@@ -114,6 +125,7 @@ def run_of(asked: TrainConfig) -> Run:
         loss=_chosen(asked.loss, LossTerm),
         optimizer=_chosen(asked.optimizer, Optimizer, one="optimizer"),
         schedule=_chosen(asked.schedule, Schedule, one="schedule"),
+        distillation=_chosen(asked.distillation, DistillationPart),
         logger=_chosen(asked.logger, Logger),
         callbacks=_chosen(asked.callbacks, CallbackPart),
     )

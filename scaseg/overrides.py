@@ -33,7 +33,7 @@ from scaseg.values import elements, parsed, quoted_list, spelled_value, takes_te
 
 TRAINS = frozenset(TrainConfig.__dataclass_fields__)
 OPEN = (  # `+` adds what classes take
-    *("backbone", "decoder", "dataset", "loss", "optimizer", "schedule"),
+    *("backbone", "decoder", "dataset", "loss", "optimizer", "schedule", "distillation"),
     *("logger", "callbacks"),
 )
 _SHAPE = re.compile(r"\s*(~|\+{0,2})([^=]*?)\s*(?:=(.*))?", re.DOTALL)

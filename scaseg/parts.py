@@ -139,6 +139,19 @@ class LossTerm(Part):
         return None if weights is None or self.auto else [float(one) for one in weights]
 
 
+class DistillationPart(Part):
+    """A term of what a teacher costs. weight: among the terms and the loss of the masks."""
+
+    def check(self) -> None:
+        for key, limits in {"weight": (0, inf), "temperature": (1e-3, 1e3)}.items():
+            if key in self.values:
+                check_number(f"distillation.{self.name}.{key}", self.option(key), limits)
+
+    @property
+    def weight(self) -> float:
+        return float(self.values.get("weight", 1.0))
+
+
 class Optimizer(Part):
     """The optimizer; rates and weight decay are those of `training`."""
 
@@ -184,5 +197,6 @@ class Parts:
     loss: dict[str, LossTerm]  # its terms, in order
     optimizer: dict[str, Optimizer]  # one
     schedule: dict[str, Schedule]  # one
+    distillation: dict[str, DistillationPart] = field(default_factory=dict)  # its terms; none without a teacher
     logger: dict[str, Logger] = field(default_factory=dict)
     callbacks: dict[str, CallbackPart] = field(default_factory=dict)

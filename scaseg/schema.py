@@ -39,6 +39,8 @@ LATER: dict[str, object] = {
     "training.max_time": None,
     "loss.cross_entropy.label_smoothing": 0.0,
     "callbacks": {},
+    "teacher": None,
+    "distillation": {},
 }
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
 IN_STEPS = ("max_steps", "val_every")
@@ -186,6 +188,7 @@ class Settings(Checked):
     hardware: Hardware = field(default_factory=Hardware)
     seed: int = number(0, 0, 2**32 - 1)
     weights: str | None = None  # to start from, of encoder and decoder: a file, an address, a hub name or a run
+    teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
     data_dir: str | None = None
     output_dir: str = "runs"
@@ -210,6 +213,16 @@ class Run(Settings, Parts):
     fingerprints: dict[str, str] = field(default_factory=dict)
     class_pixels: dict[str, list[int]] = field(default_factory=dict)
 
+    def check(self) -> None:
+        super().check()
+        terms = ",".join(self.distillation)
+        if self.teacher and not terms:
+            raise UserError(
+                f"teacher={self.teacher}: choose by what it teaches, distillation=[soft_labels], [channel_wise] or both"
+            )
+        if terms and not self.teacher:
+            raise UserError(f"distillation=[{terms}]: give the trained model that teaches, teacher=RUN")
+
     def identity(self) -> Json:
         """What determines the result, as plain values: of files their fingerprints count, not where they lie."""
         plain = {key: value for key, value in to_plain(self).items() if key not in NOT_IDENTITY}
@@ -218,7 +231,7 @@ class Run(Settings, Parts):
             part, _, option = key.partition(".")
             if option:
                 plain[part] = {**plain[part], option: digest}
-            elif key == "weights":
+            elif key in ("weights", "teacher"):
                 plain[key] = digest
         if self.training.max_epochs is not None:  # steps follow from it and from the data
             plain["training"] = {key: value for key, value in plain["training"].items() if key not in IN_STEPS}

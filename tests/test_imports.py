@@ -16,7 +16,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("runs.folder", "runs.result", "models.layers"),
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),
-    ("data", "losses", "schedules", "evaluation", "complexity"),
+    ("data", "losses", "distillation", "schedules", "evaluation", "complexity"),
     ("runs.earlier", "runs.counts", "runs.checkpoint", "runs.figures"),
     ("trained",),
     ("config", "config_errors", "choices", "create", "runs.store"),

@@ -30,13 +30,19 @@ class Segmentor(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), RGB on the 0..255 scale, uint8 or float -> logits (B, K, ~H / 4, ~W / 4)."""
+    def forward(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Images (B, 3, H, W), RGB on the 0..255 scale, uint8 or float -> logits (B, K, ~H / 4, ~W / 4).
+
+        maps: the encoder's four are put into it.
+        """
         height, width = images.shape[2:]
         x = (images - self.mean) / self.std
         if height < 32 or width < 32:  # the coarsest map needs a cell; the padding is the mean colour
             x = F.pad(x, (0, max(0, 32 - width), 0, max(0, 32 - height)))
-        logits: Tensor = self.decoder(self.encoder(x))
+        features = self.encoder(x)
+        if maps is not None:
+            maps.extend(features)
+        logits: Tensor = self.decoder(features)
         if height < 32 or width < 32:
             stride = -(-x.shape[3] // logits.shape[3])
             logits = logits[..., : -(-height // stride), : -(-width // stride)]

@@ -9,7 +9,7 @@ from scaseg.data import fingerprint
 from scaseg.data.build import build_source
 from scaseg.data.source import Source
 from scaseg.errors import UserError
-from scaseg.runs.folder import CHECKPOINTS, checkpoint_of, weights_of
+from scaseg.runs.folder import CHECKPOINTS, SAVED_WEIGHTS, checkpoint_of, model_of, weights_of
 from scaseg.schema import Run
 from scaseg.typed import to_plain
 
@@ -58,10 +58,12 @@ def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:
 
 
 def _with_files(run: Run) -> Run:
-    """A run's folder, given as weights or as a start, stands for the checkpoint in it."""
+    """A run's folder, given as weights, as a teacher or as a start, stands for the checkpoint in it."""
     weights, start = run.weights, run.ckpt_path
     if weights and Path(weights).expanduser().is_dir():
         run = replace(run, weights=str(weights_of(weights, "weights")))
+    if run.teacher:
+        run = replace(run, teacher=str(model_of(run.teacher, "teacher")))
     if start not in ("auto", "last", None):
         run = replace(run, ckpt_path=str(checkpoint_of(start, "ckpt_path")))
     return run
@@ -75,6 +77,9 @@ def _identified(run: Run, data: Mapping[str, str]) -> Run:
     """
     files = {"backbone.weights": run.backbone.weights, "weights": run.weights}
     weights = {key: fingerprint.of_file(path) for key, path in files.items() if path and Path(path).is_file()}
+    if run.teacher:
+        teacher = Path(run.teacher)
+        weights["teacher"] = fingerprint.of_file(teacher / SAVED_WEIGHTS if teacher.is_dir() else teacher)
     run = replace(run, fingerprints={**data, **weights})
     start = Path(run.ckpt_path or "auto")
     own = Path(run.output_dir, run.name, CHECKPOINTS)

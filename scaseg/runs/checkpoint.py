@@ -87,8 +87,13 @@ def read_checkpoint(path: Path, key: str) -> Checkpoint:
 
 
 def check_architecture(run: Run, checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
-    """Raise UserError where the checkpoint's tensors are not those of the configured task, `state`."""
-    if (differ := differences(state, checkpoint.state)) is None:
+    """Raise UserError where the checkpoint's tensors are not those of the configured task, `state`.
+
+    Those that a distillation learned beside the model may be missing there: without its teacher none needs them.
+    """
+    taught = {key for key in checkpoint.state if key.startswith("distillation.") and key not in state}
+    saved_state = {key: value for key, value in checkpoint.state.items() if key not in taught}
+    if (differ := differences(state, saved_state)) is None:
         return
     saved = checkpoint.run
     parts = [

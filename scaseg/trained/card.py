@@ -127,6 +127,7 @@ def _training(config: Run, about: About) -> list[str]:
         f" weight decay {recipe.weight_decay}, warm-up {recipe.warmup_steps} steps, schedule {_said(config.schedule)}",
         f"- loss: {_said(config.loss)}",
         f"- start: {_start(config)}",
+        *([f"- teacher: `{weights_name(config.teacher)}`, {_said(config.distillation)}"] if config.teacher else []),
         f"- normalisation: {seen}",
         f"- code: {commit or UNKNOWN}; "
         + (", ".join(f"{name} {version}" for name, version in versions.items() if version) or "versions not recorded"),

@@ -76,7 +76,7 @@ def evaluate(options: EvaluateConfig) -> Result:
 
     task = SegmentationTask(run, source.labels)
     check_architecture(run, checkpoint, task.state_dict())
-    task.load_state_dict(checkpoint.state)
+    task.load_state_dict({key: checkpoint.state[key] for key in task.state_dict()})
     counts = CountImages(source.labels.num_classes, "boundary" in metrics)
     journal = Journal(1, counts)
     names = [source.name(i) for i in range(len(source))]

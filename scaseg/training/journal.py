@@ -18,13 +18,15 @@ from scaseg.training.image_counts import CountImages
 from scaseg.training.task import SegmentationTask
 
 TRAIN_COLUMNS = ["train/loss", "train/lr", "train/images_per_s", "train/data_wait"]
+DISTILLED = "train/distillation"  # what of the loss a teacher makes
 VAL_COLUMNS = ["val/mIoU", "val/pixel_accuracy", "val/mean_accuracy"]
 
 
-def columns(names: tuple[str, ...], metrics: Sequence[str] = ()) -> list[str]:
-    """Every metric that a run may log, in order; metrics: those asked for besides."""
+def columns(names: tuple[str, ...], metrics: Sequence[str] = (), taught: bool = False) -> list[str]:
+    """Every metric that a run may log, in order; metrics: those asked for besides; taught: by a teacher."""
     more = [COLUMNS[name] for name in metrics]
-    return [*TRAIN_COLUMNS, *VAL_COLUMNS, *more, *(f"val/IoU/{name}" for name in names)]
+    train = [*TRAIN_COLUMNS, *([DISTILLED] if taught else [])]
+    return [*train, *VAL_COLUMNS, *more, *(f"val/IoU/{name}" for name in names)]
 
 
 class Journal(Callback):
@@ -38,7 +40,8 @@ class Journal(Callback):
         self.every = every
         self.counts = counts
         self.more: dict[str, float] = {}  # the last validation's metrics that were asked for besides
-        self.losses: list[Tensor] = []  # (2,) of each step since the last row: weighted sum over its parts, weight
+        # Of each step since the last row: loss, weighed and summed over its parts, weight, the teacher's part likewise.
+        self.losses: list[Tensor] = []
         self._part_of_step: Tensor | None = None
         self.scores: Scores | None = None
         self.matrix: Tensor | None = None
@@ -63,7 +66,8 @@ class Journal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        part = torch.stack([outputs["mean"] * outputs["weight"], outputs["weight"]])
+        mean, weight, distilled = outputs["mean"], outputs["weight"], outputs.get("distilled")
+        part = torch.stack([mean * weight, weight, *([] if distilled is None else [distilled * weight])])
         self._part_of_step = part if self._part_of_step is None else self._part_of_step + part
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
             self.losses.append(self._part_of_step)
@@ -74,8 +78,9 @@ class Journal(Callback):
 
     def _log_row(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
         assert isinstance(pl_module, SegmentationTask)
-        sums, weights = trainer.strategy.reduce(torch.stack(self.losses), reduce_op="sum").unbind(1)
-        loss = float((sums / torch.where(weights > 0, weights, 1)).mean())
+        sums, weights, *taught = trainer.strategy.reduce(torch.stack(self.losses), reduce_op="sum").unbind(1)
+        weights = torch.where(weights > 0, weights, 1)
+        loss = float((sums / weights).mean())
         now = time.perf_counter()
         seconds = now - self._row_start
         row = {
@@ -84,6 +89,8 @@ class Journal(Callback):
             "train/images_per_s": len(self.losses) * pl_module.config.training.batch_size / seconds,
             "train/data_wait": self._waited / seconds,
         }
+        if taught:
+            row[DISTILLED] = float((taught[0] / weights).mean())
         self.losses, self._waited = [], 0.0
         for logger in trainer.loggers:
             logger.log_metrics(row, step)

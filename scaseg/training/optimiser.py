@@ -30,17 +30,22 @@ def parameter_groups(
     decay: Decay,
     encoder_lr_decay: float = 1.0,
     encoder_lr_decay_by: DecayBy = DecayBy.stage,
+    distillation: nn.Module | None = None,
 ) -> list[Group]:
     """The optimiser's groups, each with `name`, `names` (of its parameters), `params`, `lr`, `weight_decay`.
 
     decay `published`: the encoder's norms and position tensors have no decay, everything else has. So the public
     codes' rule comes out, which goes by names: it spares no norm of the decoder, and none that is not called one
     (in MSCAN's stem, in ResNets). `no_norm_or_bias`: no norm, no position tensor and no vector has decay.
-    encoder_lr_decay, encoder_lr_decay_by: see scaseg.models.encoders.rates.
+    encoder_lr_decay, encoder_lr_decay_by: see scaseg.models.encoders.rates. distillation: its projections learn as the
+    decoder does.
     """
     factors = {} if encoder_lr_decay == 1 else rate_factors(encoder, encoder_lr_decay, encoder_lr_decay_by)
     groups: dict[tuple[str, bool, float], Group] = {}
-    for part, module, rate in (("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)):
+    modules = [("encoder", encoder, lr), ("decoder", decoder, lr * decoder_lr_mult)]
+    if distillation is not None:
+        modules.append(("distillation", distillation, lr * decoder_lr_mult))
+    for part, module, rate in modules:
         for owner_name, owner in module.named_modules():
             for name, parameter in owner.named_parameters(recurse=False):
                 if not parameter.requires_grad:

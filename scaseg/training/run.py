@@ -40,6 +40,7 @@ from scaseg.training.start import Start, find_start, load_weights
 from scaseg.training.stop import Stopped
 from scaseg.training.strip_watch import strip_columns
 from scaseg.training.task import SegmentationTask
+from scaseg.training.teacher import load_teacher
 from scaseg.training.trainer import build_trainer, process_rank
 from scaseg.training.watchers import Watchers, loggers, watchers
 from scaseg.typed import to_plain
@@ -71,7 +72,8 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     run = replace(run, config=with_pixels(run))
     config, recipe = run.config, run.config.training
     seed_everything(config.seed, verbose=False)
-    task = SegmentationTask(config, run.val.labels)
+    teacher = load_teacher(config.teacher, run.val.labels) if config.teacher and recipe.max_steps else None
+    task = SegmentationTask(config, run.val.labels, teacher)
     task.configure_optimizers()  # what it refuses is said before there is a folder
     data = SegmentationData(config, run.train, run.val)
     start = find_start(folder, config, task) if recipe.max_steps else Start()
@@ -82,7 +84,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     seen = _say_what_counts(run)
 
     watch = watchers(run, folder)
-    logged = [*columns(run.val.labels.names, config.metrics), *strip_columns(task.model.decoder)]
+    logged = [*columns(run.val.labels.names, config.metrics, teacher is not None), *strip_columns(task.model.decoder)]
     csv_log = CsvLog(folder / "metrics.csv", logged)
     logs, asked = loggers(config, folder, csv_log), build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
     trainer = _trainer(config, folder, logs, [*extra_callbacks, *asked, *watch.callbacks])

@@ -173,7 +173,8 @@ def _arranged(run: Run) -> str:
     said = f"training.decay={recipe.decay.name}"
     if recipe.encoder_lr_decay != 1:
         said += f" training.encoder_lr_decay={recipe.encoder_lr_decay} by {recipe.encoder_lr_decay_by.name}"
-    return said + (f" backbone.freeze={frozen}" if frozen else "")
+    said += f" backbone.freeze={frozen}" if frozen else ""
+    return said + (f" distillation=[{','.join(run.distillation)}]" if run.distillation else "")
 
 
 def _changes(saved: Run, config: Run) -> Iterator[tuple[str, tuple[Any, Any]]]:

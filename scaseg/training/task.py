@@ -21,18 +21,21 @@ from scaseg.models.encoders.stages import freeze, kept
 from scaseg.models.layers.block_recompute import recompute_blocks
 from scaseg.runs.checkpoint import write_into
 from scaseg.schema import Run
+from scaseg.trained.model import TrainedModel
 from scaseg.training.optimiser import Group, parameter_groups
 from scaseg.training.recipe import build_loss, build_optimizer, build_schedule
+from scaseg.training.teacher import Distillation
 
 
 class SegmentationTask(LightningModule):
     """Training and evaluation steps of one configured model.
 
     config: it travels in every checkpoint under `scaseg`, with
-    class names and colours, so that a checkpoint needs nothing else to be used.
+    class names and colours, so that a checkpoint needs nothing else to be used. teacher: that of a training which has
+    one; evaluations do without.
     """
 
-    def __init__(self, config: Run, labels: LabelTable) -> None:
+    def __init__(self, config: Run, labels: LabelTable, teacher: TrainedModel | None = None) -> None:
         super().__init__()
         self.config = config
         self.labels = labels
@@ -42,6 +45,7 @@ class SegmentationTask(LightningModule):
         if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
             raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")
         self.loss = build_loss(config.loss, config.dataset.name, labels, config.class_pixels.get("train"))
+        self.distillation = None if teacher is None else Distillation(config.distillation, teacher, self.model)
         self.confusion = ConfusionMatrix(labels.num_classes)
         self.weight = torch.zeros(())  # of the step's parts so far
         self.losses = torch.zeros(2, dtype=torch.float64)  # of the validation so far: weighted sum, weight
@@ -60,13 +64,25 @@ class SegmentationTask(LightningModule):
         kept(self.frozen_norms)
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> dict[str, Tensor]:
-        """`loss` to differentiate; `mean` and `weight`: the part's own loss, and its weight in that of the step."""
-        loss, weight = self.loss.weighed(self.model(batch["image"]), batch["mask"])
+        """`loss` to differentiate; `mean` and `weight`: the part's own loss, and its weight in that of the step.
+
+        `distilled`: what of the loss the teacher makes, where there is one.
+        """
+        images, masks = batch["image"], batch["mask"]
+        told: dict[str, Tensor] = {}
+        if self.distillation is None:
+            loss, weight = self.loss.weighed(self.model(images), masks)
+        else:
+            maps: list[Tensor] = []
+            logits = self.model(images, maps)
+            loss, weight = self.loss.weighed(logits, masks)
+            distilled = self.distillation(images, logits, maps)
+            loss, told = loss + distilled, {"distilled": distilled.detach()}
         if self.parts == 1:
-            return {"loss": loss, "mean": loss.detach(), "weight": torch.ones_like(loss)}
-        share = (weight / batch["mask"].numel()).to(loss.dtype)
+            return {"loss": loss, "mean": loss.detach(), "weight": torch.ones_like(loss), **told}
+        share = (weight / masks.numel()).to(loss.dtype)
         self.weight = self.weight + share
-        return {"loss": loss * share, "mean": loss.detach(), "weight": share}
+        return {"loss": loss * share, "mean": loss.detach(), "weight": share, **told}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Lightning and DDP take the plain mean over the parts: make it that over their labelled pixels."""
@@ -115,6 +131,7 @@ class SegmentationTask(LightningModule):
             recipe.decay,
             recipe.encoder_lr_decay,
             recipe.encoder_lr_decay_by,
+            self.distillation,
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
