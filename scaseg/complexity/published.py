@@ -10,7 +10,10 @@ from scaseg.models.decoders.vwformer import head_of
 from scaseg.parts import Decoder
 
 # Width of the unused 1x1 classifier (width -> K, with bias) that each head inherits.
-DEAD_CLASSIFIER = {"scaseg": 256, "umixformer": 256, "feedformer": 256, "segformer": 128, "metaseg": 128}
+DEAD_CLASSIFIER = {
+    **{"scaseg": 256, "umixformer": 256, "feedformer": 256},
+    **{"segformer": 128, "metaseg": 128, "edaformer": 128},
+}
 
 
 def unused_parameters(decoder: Decoder, channels: Sequence[int], num_classes: int) -> int:

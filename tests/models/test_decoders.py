@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tests.models.peers import randomise
 
 DECODERS = sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml"))
-STRIDES = {"segnext": 8, "metaseg": 8}
+STRIDES = {"segnext": 8, "metaseg": 8, "edaformer": 8}
 WIDTHS = {"segnext": 32, "vwformer": 64}
 CHANNELS = (8, 12, 20, 32)
 CITY = "dataset.query_pool=2"
@@ -41,6 +41,14 @@ def small(name: str, *overrides: str) -> Segmentor:
     return model
 
 
+def undropped(model: Segmentor) -> Segmentor:
+    """Without stochastic depth, which may leave a whole block out of a batch as small as these."""
+    for module in model.modules():
+        if hasattr(module, "drop_prob"):
+            module.drop_prob = 0.0
+    return model
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
@@ -53,7 +61,7 @@ def test_all_are_there() -> None:
 @pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("form", ["", CITY])
 def test_every_parameter_learns(name: str, form: str) -> None:
-    model = randomise(small(name, *([form] if form else []), "decoder.dropout=0")).train()
+    model = undropped(randomise(small(name, *([form] if form else []), "decoder.dropout=0")).train())
     for key, parameter in model.named_parameters():  # no ReLU that is dead by chance
         if key.endswith(("lpm.depthwise.bias", "attention.squeeze.weight")):
             parameter.data.abs_().add_(0.5)
@@ -111,7 +119,7 @@ def test_every_encoder_fits(name: str, encoder: str) -> None:
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["segformer", "feedformer", "umixformer", "metaseg"])
+@pytest.mark.parametrize("name", ["segformer", "feedformer", "umixformer", "metaseg", "edaformer"])
 def test_native_fuse_is_the_literal_one(name: str) -> None:
     native = randomise(small(name)).double()
     literal = small(name, "decoder.fuse=literal").double().eval()
@@ -130,6 +138,19 @@ def test_strip_attention_serves_metaseg() -> None:
     maps = [torch.randn(1, c, 256 // s, 384 // s).double() for c, s in zip(CHANNELS, (4, 8, 16, 32), strict=True)]
     with torch.no_grad():
         torch.testing.assert_close(linear(maps), exact(maps), rtol=1e-6, atol=1e-6)
+
+
+def test_inference_reduction_of_edaformer_changes_evaluation_alone() -> None:
+    plain, reduced = small("edaformer"), small("edaformer", "decoder.inference_reduction=[2,2,2]")
+    reduced.load_state_dict(plain.state_dict())
+    images = torch.randint(0, 256, (1, 3, 128, 96), dtype=torch.uint8)
+    outputs = []
+    for model in (plain, reduced):
+        undropped(model).get_submodule("decoder.classifier.dropout").p = 0.0
+        outputs.append((model.train()(images).detach(), model.eval()(images).detach()))
+    (trained, evaluated), (trained_too, evaluated_otherwise) = outputs
+    assert torch.equal(trained, trained_too)
+    assert not torch.equal(evaluated, evaluated_otherwise)
 
 
 def test_windows_of_vwformer_against_loops() -> None:
@@ -197,6 +218,9 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
         ("segnext", "decoder.rank=0", r"decoder.rank=0: at least 1"),
         ("feedformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
         ("umixformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
+        ("edaformer", "decoder.mlp_ratio=0", r"decoder.mlp_ratio=0: at least 1"),
+        ("edaformer", "decoder.inference_reduction=[2,2]", r"decoder.inference_reduction=\[2, 2\]: 3 whole numbers"),
+        ("edaformer", "decoder.inference_reduction=[2,0,1]", r"one for each stage, at least 1"),
         ("metaseg", "decoder.strip=fast", r"decoder.strip=fast: choose one of auto"),
         ("vwformer", "decoder.embed_channels=100", r"decoder.embed_channels=100: a multiple of 64"),
         ("vwformer", "decoder.form=town", r"decoder.form=town: choose one of plain, city"),

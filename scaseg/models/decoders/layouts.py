@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from scaseg.models.decoders.edaformer import DEPTHS, EDAFormerDecoder
 from scaseg.models.decoders.segformer import SegFormerDecoder
 from scaseg.models.decoders.segnext import SegNeXtDecoder
 from scaseg.models.decoders.umixformer import UMixFormerDecoder
@@ -89,6 +90,33 @@ SEGNEXT_LAYOUTS = (
 )
 
 
+def edaformer_layouts(decoder: EDAFormerDecoder) -> tuple[Layout, ...]:
+    """The official code's, which names a stage's second block by its digit twice, and the third by it three times."""
+    widths = decoder.fuse.in_channels
+
+    def coarsest_first(state: State) -> State:
+        return {key: turned(value, widths, 1) if key == "fuse.conv.weight" else value for key, value in state.items()}
+
+    blocks = {f"attn{str(stage) * (i + 1)}.": f"blocks.{stage}.{i}." for stage, n in DEPTHS.items() for i in range(n)}
+    inner = {".norm1.": ".norm_query.", ".attn.": ".attention.", ".norm2.": ".norm_ffn.", ".mlp.fc1.": ".ffn.expand."}
+    inner |= {".mlp.dwconv.dwconv.": ".ffn.depthwise.", ".mlp.fc2.": ".ffn.project."}
+    return (
+        Layout(
+            "official (hyunwoo137/EDAFormer)",
+            marker=r"attn[234]+\.attn\.sr\.",
+            names={
+                **blocks,
+                **inner,
+                "linear_fuse.conv.": "fuse.conv.",
+                "linear_fuse.bn.": "fuse.norm.",
+                "linear_pred.": "classifier.",
+            },
+            reshape=coarsest_first,
+            drop=r"conv_seg\.",
+        ),
+    )
+
+
 def umixformer_layouts(decoder: UMixFormerDecoder) -> tuple[Layout, ...]:
     """The official code's; its plain and its Cityscapes head name the parts of the attention differently."""
     widths = decoder.fuse.in_channels
@@ -151,6 +179,8 @@ def layouts_of(decoder: nn.Module) -> tuple[Layout, ...]:
             return segformer_layouts(decoder)
         case SegNeXtDecoder():
             return SEGNEXT_LAYOUTS
+        case EDAFormerDecoder():
+            return edaformer_layouts(decoder)
         case UMixFormerDecoder():
             return umixformer_layouts(decoder)
     return ()

@@ -1,0 +1,46 @@
+"""Ours against numbers that public implementations gave with the same weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from scaseg.models.segmentor import Segmentor
+from scaseg.models.weights import load_model_weights
+from tests.models.public import Numbers, filled, images, stored
+from tests.models.public_models import MODELS, K
+
+CASES = [(model, case) for model, cases in stored().items() for case in cases]
+
+
+def test_all_are_there() -> None:
+    assert {(model, case) for model, one in MODELS.items() for case in one.cases} == set(CASES)
+
+
+@pytest.mark.parametrize(("model", "case"), CASES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_the_same_logits(model: str, case: str, dtype: torch.dtype, tolerance: float) -> None:
+    """To 1e-5 of the logits' size in single precision, and to 1e-10 in double, which no rounding explains away."""
+    ours: nn.Module = filled(MODELS[model].build(case)).to(dtype)
+    with torch.no_grad():
+        found = Numbers.of(ours(images(*MODELS[model].size(case)).to(dtype)))
+    expected = stored()[model][case]
+    assert found.shape == expected.shape
+    difference = torch.tensor(found.values).double() - torch.tensor(expected.values).double()
+    assert float(difference.abs().max()) < tolerance * expected.size
+    assert found.size == pytest.approx(expected.size, rel=tolerance)
+
+
+@pytest.mark.parametrize("model", ["edaformer"])
+def test_published_weights_load(model: str, tmp_path: Path) -> None:
+    """The names that the public module took in public_make; what its base class leaves unused is dropped."""
+    case = next(iter(MODELS[model].cases))
+    source = filled(MODELS[model].build(case)).state_dict()
+    unused = {"decode_head.conv_seg.weight": torch.zeros(K, 128, 1, 1), "decode_head.conv_seg.bias": torch.zeros(K)}
+    torch.save({"state_dict": MODELS[model].published(dict(source)) | unused}, tmp_path / "published.pth")
+    encoder, decoder = MODELS[model].build(case).double()
+    report = load_model_weights(Segmentor(encoder, decoder), "encoder", model, str(tmp_path / "published.pth"))
+    assert report.dropped == tuple(unused)
+    for half, name in ((encoder, "0"), (decoder, "1")):
+        assert all(torch.equal(value, source[f"{name}.{key}"]) for key, value in half.state_dict().items())
