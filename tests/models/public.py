@@ -52,8 +52,11 @@ def spread(name: str, shape: torch.Size | tuple[int, ...]) -> Tensor:
     return torch.from_numpy((x.astype(np.float64) / 2**31 - 1) * 3**0.5).reshape(shape)
 
 
-def filled(module: nn.Module) -> nn.Module:
-    """The module in evaluation mode and double precision, no tensor of it at an initial value."""
+def filled(module: nn.Module, gain: float = 1) -> nn.Module:
+    """The module in evaluation mode and double precision, no tensor of it at an initial value.
+
+    gain: of linears and convolutions; below 1 where maps are multiplied by each other, whose size would run away.
+    """
     module.double().eval()
     for name, tensor in module.state_dict().items():
         if not tensor.is_floating_point():
@@ -62,12 +65,7 @@ def filled(module: nn.Module) -> nn.Module:
         if name.endswith("running_var"):
             tensor.copy_(torch.exp(0.3 * noise))
         elif tensor.ndim > 1:
-            tensor.copy_(noise / tensor[0].numel() ** 0.5)
+            tensor.copy_(gain * noise / tensor[0].numel() ** 0.5)
         else:  # of norms the weights, and what is added
             tensor.copy_(0.2 * noise + (1 if name.endswith("weight") else 0))
     return module
-
-
-def images(height: int, width: int) -> Tensor:
-    """(2, 3, height, width), float64."""
-    return spread("images", (2, 3, height, width))

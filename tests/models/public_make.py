@@ -6,6 +6,7 @@ their numbers.
 """
 
 import importlib.util
+import re
 import sys
 import types
 import warnings
@@ -18,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.models.public import Numbers, filled, images, store, stored
-from tests.models.public_models import EFT_DEPTHS, EFT_RATIO, EFT_WIDTHS, MODELS, K
+from tests.models.public import Numbers, store, stored
+from tests.models.public_models import CCASEG_WIDTHS, EFT_DEPTHS, EFT_RATIO, EFT_WIDTHS, MODELS, K
 
 PACKAGE = "mmseg"
 
@@ -35,6 +36,12 @@ class Head(nn.Module):
 
     def _transform_inputs(self, inputs: list[Tensor]) -> list[Tensor]:
         return [inputs[i] for i in self.in_index]
+
+
+class Whole(nn.ModuleDict):
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self["decode_head"](self["backbone"](x))
+        return logits
 
 
 class Registry:
@@ -82,10 +89,23 @@ def edaformer(checkout: Path, case: str) -> nn.Module:
         num_classes=K,
         decoder_params={"embed_dim": 24},
     )
-    return nn.ModuleDict({"backbone": backbone, "decode_head": head})
+    return Whole({"backbone": backbone, "decode_head": head})
 
 
-MAKERS = {"edaformer": edaformer}
+def ccaseg(checkout: Path, case: str) -> nn.Module:
+    module = module_of(checkout, f"mmseg/models/decode_heads/ccaseg_{case}.py")
+    head: nn.Module = getattr(module, f"CCASegHead_{case}")(
+        feature_strides=[4, 8, 16, 32],
+        in_channels=CCASEG_WIDTHS,
+        in_index=[0, 1, 2, 3],
+        channels=128,
+        num_classes=K,
+        decoder_params={"embed_dim": 24},
+    )
+    return head
+
+
+MAKERS = {"edaformer": edaformer, "ccaseg": ccaseg}
 
 
 def stub_the_framework() -> None:
@@ -95,22 +115,24 @@ def stub_the_framework() -> None:
         stub(f"{PACKAGE}.{name}")
     stub(f"{PACKAGE}.ops", resize=resize)
     stub(f"{PACKAGE}.utils", get_root_logger=None)
-    stub(f"{PACKAGE}.models.builder", HEADS=registry, BACKBONES=registry)
+    sys.modules[f"{PACKAGE}.models.utils"].resize = resize  # type: ignore[attr-defined]
+    stub(f"{PACKAGE}.models.builder", HEADS=registry, BACKBONES=registry, MODELS=registry)
     stub(f"{PACKAGE}.models.decode_heads.decode_head", BaseDecodeHead=Head)
     stub("mmcv.runner", load_checkpoint=None)
 
 
 def numbers(name: str, checkout: Path) -> dict[str, Numbers]:
     found = {}
-    for case, size in MODELS[name].cases.items():
+    for case in MODELS[name].cases:
         peer = MAKERS[name](checkout, case).double().eval()
         missing, unexpected = peer.load_state_dict(
-            MODELS[name].published(dict(filled(MODELS[name].build(case)).state_dict())), strict=False
+            MODELS[name].published(dict(MODELS[name].filled(case).state_dict())), strict=False
         )
+        missing = [key for key in missing if not re.match(MODELS[name].unused, key)]
         if missing or unexpected:
             raise SystemExit(f"{name}: without a name of ours {missing}, without one of theirs {unexpected}")
         with torch.no_grad():
-            found[case] = Numbers.of(peer["decode_head"](peer["backbone"](images(*size))))
+            found[case] = Numbers.of(peer(MODELS[name].inputs(case, torch.float64)))
     return found
 
 

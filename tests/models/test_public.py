@@ -8,7 +8,7 @@ from torch import nn
 
 from scaseg.models.segmentor import Segmentor
 from scaseg.models.weights import load_model_weights
-from tests.models.public import Numbers, filled, images, stored
+from tests.models.public import Numbers, stored
 from tests.models.public_models import MODELS, K
 
 CASES = [(model, case) for model, cases in stored().items() for case in cases]
@@ -22,9 +22,9 @@ def test_all_are_there() -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_the_same_logits(model: str, case: str, dtype: torch.dtype, tolerance: float) -> None:
     """To 1e-5 of the logits' size in single precision, and to 1e-10 in double, which no rounding explains away."""
-    ours: nn.Module = filled(MODELS[model].build(case)).to(dtype)
+    ours: nn.Module = MODELS[model].filled(case).to(dtype)
     with torch.no_grad():
-        found = Numbers.of(ours(images(*MODELS[model].size(case)).to(dtype)))
+        found = Numbers.of(ours(MODELS[model].inputs(case, dtype)))
     expected = stored()[model][case]
     assert found.shape == expected.shape
     difference = torch.tensor(found.values).double() - torch.tensor(expected.values).double()
@@ -36,7 +36,7 @@ def test_the_same_logits(model: str, case: str, dtype: torch.dtype, tolerance: f
 def test_published_weights_load(model: str, tmp_path: Path) -> None:
     """The names that the public module took in public_make; what its base class leaves unused is dropped."""
     case = next(iter(MODELS[model].cases))
-    source = filled(MODELS[model].build(case)).state_dict()
+    source = MODELS[model].filled(case).state_dict()
     unused = {"decode_head.conv_seg.weight": torch.zeros(K, 128, 1, 1), "decode_head.conv_seg.bias": torch.zeros(K)}
     torch.save({"state_dict": MODELS[model].published(dict(source)) | unused}, tmp_path / "published.pth")
     encoder, decoder = MODELS[model].build(case).double()
