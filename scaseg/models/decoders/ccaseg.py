@@ -120,7 +120,8 @@ class CCASegDecoder(nn.Module):
     From the coarsest stage on, each one's map queries a key, in which all stages are injected into each other: finer
     ones pooled, coarser ones as the decoder made them. first_stage: 1, or 2 where the finest map is not used. depth: of
     attentions a stage. fuse: `literal` resizes coarser maps before they are injected, `native` after their projection,
-    the same function. Raises ValueError for other values.
+    the same function. Where 32 does not divide the image's sides, which the published code refuses, pooling windows are
+    cut at the edge. Raises ValueError for other values.
     """
 
     def __init__(
