@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from scaseg.models.decoders.layouts import layouts_of
+from scaseg.models.encoders.weights import fit
 from scaseg.models.segmentor import Segmentor
 from scaseg.models.weights import load_model_weights
 from tests.models.public import Numbers, stored
@@ -32,15 +34,30 @@ def test_the_same_logits(model: str, case: str, dtype: torch.dtype, tolerance: f
     assert found.size == pytest.approx(expected.size, rel=tolerance)
 
 
-@pytest.mark.parametrize("model", ["edaformer"])
-def test_published_weights_load(model: str, tmp_path: Path) -> None:
+UNUSED = {"conv_seg.weight": torch.zeros(K, 128, 1, 1), "conv_seg.bias": torch.zeros(K)}
+
+
+def test_a_published_edaformer_loads(tmp_path: Path) -> None:
     """The names that the public module took in public_make; what its base class leaves unused is dropped."""
-    case = next(iter(MODELS[model].cases))
-    source = MODELS[model].filled(case).state_dict()
-    unused = {"decode_head.conv_seg.weight": torch.zeros(K, 128, 1, 1), "decode_head.conv_seg.bias": torch.zeros(K)}
-    torch.save({"state_dict": MODELS[model].published(dict(source)) | unused}, tmp_path / "published.pth")
-    encoder, decoder = MODELS[model].build(case).double()
-    report = load_model_weights(Segmentor(encoder, decoder), "encoder", model, str(tmp_path / "published.pth"))
+    edaformer = MODELS["edaformer"]
+    source = edaformer.filled("64x96").state_dict()
+    unused = {f"decode_head.{key}": tensor for key, tensor in UNUSED.items()}
+    torch.save({"state_dict": edaformer.published(dict(source)) | unused}, tmp_path / "published.pth")
+    encoder, decoder = edaformer.build("64x96").double()
+    report = load_model_weights(
+        Segmentor(encoder, decoder), "edaformer_t", "edaformer", str(tmp_path / "published.pth")
+    )
     assert report.dropped == tuple(unused)
     for half, name in ((encoder, "0"), (decoder, "1")):
         assert all(torch.equal(value, source[f"{name}.{key}"]) for key, value in half.state_dict().items())
+
+
+@pytest.mark.parametrize("form", MODELS["ccaseg"].cases)
+def test_a_published_decoder_of_ccaseg_loads(form: str) -> None:
+    ccaseg = MODELS["ccaseg"]
+    source = ccaseg.filled(form).state_dict()
+    unused = UNUSED if form == "mit" else {**UNUSED, "multi64_3.global_act.conv.weight": torch.zeros(1)}
+    decoder = ccaseg.build(form)
+    fitted = fit(decoder, layouts_of(decoder), ccaseg.published(dict(source)) | unused, "ccaseg", "weights=FILE")
+    assert fitted.dropped == tuple(unused)
+    assert all(torch.equal(fitted.state[key], value) for key, value in source.items())
