@@ -117,6 +117,21 @@ def test_cityscapes_forms(values: list[str]) -> None:
     assert f"{counts.macs_paper / 1e9:.1f}" == gflops
 
 
+# CGRSeg's own figures (M parameters, G at 512 x 512; B's as SSA-Seg prints it, the paper has 18.1 and 7.6), whose
+# counter sees modules alone: no product of attention, no resize
+CGRSEG = {"efficientformerv2_s1": (9.4, 4.0), "efficientformerv2_s2": (19.1, 7.7), "efficientformerv2_l": (35.7, 14.9)}
+
+
+@pytest.mark.parametrize("encoder", CGRSEG)
+def test_cgrseg_is_the_published_model(encoder: str) -> None:
+    params, gflops = CGRSEG[encoder]
+    chosen = "backbone=timm", f"backbone.name={encoder}", "decoder=cgrseg", "dataset=ade20k"
+    assert parameters(*config(*chosen), 150).published / 1e6 == pytest.approx(params, abs=0.05)
+    counted = published_counts(*config(*chosen), 150, (512, 512))
+    assert counted.unknown == {}
+    assert counted.macs_modules / 1e9 == pytest.approx(gflops, rel=0.015)
+
+
 def test_shipped_widths_are_the_published_ones() -> None:
     """One width of each row with alternatives: the one whose printed figures are met, or are nearest."""
     for decoder, encoder, dataset, width in (

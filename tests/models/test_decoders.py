@@ -13,6 +13,7 @@ from torch import Tensor
 from scaseg.config import compose, run_config
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
+from scaseg.models.decoders.cgrseg import pooled
 from scaseg.models.decoders.metaseg import MetaSegDecoder
 from scaseg.models.decoders.segnext import MatrixFactorisation
 from scaseg.models.decoders.vwformer import VWFormerDecoder, WindowAttention
@@ -22,7 +23,7 @@ from tests.conftest import ROOT
 from tests.models.peers import randomise
 
 DECODERS = sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml"))
-STRIDES = {"segnext": 8, "metaseg": 8}
+STRIDES = {"segnext": 8, "metaseg": 8, "cgrseg": 8}
 WIDTHS = {"segnext": 32, "vwformer": 64}
 CHANNELS = (8, 12, 20, 32)
 CITY = "dataset.query_pool=2"
@@ -101,7 +102,7 @@ def test_untrained_models_find_all_classes_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@pytest.mark.parametrize("encoder", ["mscan_t", "lvt", "resnet18", "pvt_v2_b0"])
+@pytest.mark.parametrize("encoder", ["mscan_t", "lvt", "resnet18", "pvt_v2_b0", "efficientvit_b0"])
 def test_every_encoder_fits(name: str, encoder: str) -> None:
     known = (ROOT / f"conf/backbone/{encoder}.yaml").exists()
     backbone = [f"backbone={encoder}"] if known else ["backbone=timm", f"backbone.name={encoder}"]
@@ -189,6 +190,12 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
     assert torch.equal(inside, module(x))
 
 
+@pytest.mark.parametrize(("size", "grid"), [((13, 7), (7, 4)), ((1, 5), (1, 3)), ((64, 9), (8, 2))])
+def test_pooling_by_products_is_adaptive_pooling(size: tuple[int, int], grid: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size).double()
+    torch.testing.assert_close(pooled(x, *grid), F.adaptive_avg_pool2d(x, grid), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
@@ -197,6 +204,8 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
         ("segnext", "decoder.rank=0", r"decoder.rank=0: at least 1"),
         ("feedformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
         ("umixformer", "decoder.query_pool=0", r"decoder.query_pool=0: at least 1"),
+        ("cgrseg", "decoder.repeats=-1", r"decoder.repeats=-1: at least 0"),
+        ("cgrseg", "decoder.band=4", r"decoder.band=4: an odd number of pixels"),
         ("metaseg", "decoder.strip=fast", r"decoder.strip=fast: choose one of auto"),
         ("vwformer", "decoder.embed_channels=100", r"decoder.embed_channels=100: a multiple of 64"),
         ("vwformer", "decoder.form=town", r"decoder.form=town: choose one of plain, city"),
