@@ -15,6 +15,7 @@ COUNTED = {"params": "params", "gflops": "GFLOPs", "cityscapes": "GFLOPs on City
 OF_A_ROW = (
     "backbone",
     "lpm",
+    "classifier",
     "decoder.name",
     "decoder._target_",
     "decoder.embed_channels",

@@ -25,7 +25,7 @@ class Line:
 
 def row_keys(row: Row) -> Yaml:
     """Config keys and values by which a run is known to belong to the row."""
-    made = dict(row.overrides or {})
+    made = {"classifier": "conv", **row.overrides} if row.overrides else {}
     if made.get("decoder") == "scaseg":
         made = SCASEG | made
     if row.table == 8:  # the sweep varies the stages alone; the paper's shorter rows come without the module

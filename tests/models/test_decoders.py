@@ -17,6 +17,7 @@ from scaseg.models.decoders.cgrseg import pooled
 from scaseg.models.decoders.metaseg import MetaSegDecoder
 from scaseg.models.decoders.segnext import MatrixFactorisation
 from scaseg.models.decoders.vwformer import VWFormerDecoder, WindowAttention
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.strip_attention import NODES
 from scaseg.models.segmentor import Segmentor
 from tests.conftest import ROOT
@@ -66,6 +67,39 @@ def test_every_parameter_learns(name: str, form: str) -> None:
     unused_map = [key for key in still if key.startswith("encoder") and name in STRIDES]  # stage 1's own norm
     assert [key for key in still if key not in unused_map] == []
     assert all("norm1" in key for key in unused_map)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_decoder_ends_in_the_classifier_that_is_asked_for(name: str) -> None:
+    plain, moved = (small(name, f"classifier={kind}", "decoder.dropout=0") for kind in ("conv", "offset"))
+    assert isinstance(moved.decoder.classifier, OffsetClassifier)
+    width = moved.decoder.classifier.in_channels
+    counts = [sum(p.numel() for p in model.decoder.parameters()) for model in (plain, moved)]
+    assert counts[1] - counts[0] == 2 * width**2 + 5  # two linears, and a gain for each class
+    logits = moved.train()(torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8))
+    (logits * torch.randn_like(logits)).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in moved.decoder.classifier.parameters())
+    with pytest.raises(UserError, match=r"classifier=offset with 2 classes: .* 3 or more"):
+        composed(name, "classifier=offset", num_classes=2)
+
+
+def test_offsets_against_the_equations_pixel_by_pixel() -> None:
+    classifier = randomise(OffsetClassifier(6, 4, 0.1)).double()
+    x = torch.randn(2, 6, 3, 5).double()
+    with torch.no_grad():
+        logits = classifier(x)
+        for image, found in zip(x, logits, strict=True):
+            e = image.flatten(1).T  # (HW, C); W (K, C); the numbers are the paper's
+            w = classifier.weight
+            a = w @ e.T  # 4
+            delta_w = torch.stack([classifier.class_offset.weight @ (torch.softmax(row, 0) @ e) for row in a])  # 5-7
+            by_pixel = [torch.softmax(column, 0) @ w for column in a.T]  # 9, 10
+            delta_e = torch.stack([classifier.pixel_offset.weight @ mixed for mixed in by_pixel])  # 11
+            m = (w + delta_w) @ (e + delta_e).T  # 8, 12, 13
+            centred = m - m.mean(0)
+            normed = centred / (centred.square().mean(0) + 1e-5).sqrt()
+            expected = classifier.gain[:, None] * normed + classifier.bias[:, None]
+            torch.testing.assert_close(found.flatten(1), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", DECODERS)

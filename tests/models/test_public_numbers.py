@@ -1,21 +1,35 @@
 """Decoders against numbers that public code computed: its operators that need a compiler stubbed, random weights."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scaseg.models.decoders.cgrseg import CGRSegDecoder
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from tests.models.public_numbers import CHANNELS, CLASSES, filled, maps, shown
 
 NUMBERS = json.loads(Path(__file__).with_name("public_numbers.json").read_text())
 MODELS: dict[str, Callable[[], nn.Module]] = {
-    "cgrseg": lambda: CGRSegDecoder(CHANNELS, CLASSES, 16, repeats=2, band=5),
+    "cgrseg": lambda: filled(CGRSegDecoder(CHANNELS, CLASSES, 16, repeats=2, band=5)),
+    "offset": lambda: OnStage3(filled(OffsetClassifier(CHANNELS[2], CLASSES, 0.1))),
 }
 SIZES = {"logits": (96, 160), "odd size": (70, 101)}
+
+
+class OnStage3(nn.Module):
+    """A classifier alone, fed with one of the maps."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        logits: Tensor = self.classifier(features[2])
+        return logits
 
 
 def test_every_number_is_held() -> None:
@@ -24,7 +38,7 @@ def test_every_number_is_held() -> None:
 
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in MODELS for key in SIZES if key in NUMBERS[name]])
 def test_logits_are_the_public_ones(name: str, key: str) -> None:
-    model = filled(MODELS[name]())
+    model = MODELS[name]()
     with torch.no_grad():
         found = torch.tensor(shown(model(maps(SIZES[key]))), dtype=torch.float64)
     torch.testing.assert_close(found, torch.tensor(NUMBERS[name][key], dtype=torch.float64), rtol=1e-7, atol=1e-7)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.resize import divided_up, resize
@@ -119,6 +119,7 @@ class CGRSegDecoder(nn.Module):
         repeats: int = 5,
         band: int = 11,
         dropout: float = 0.1,
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if repeats < 0:
@@ -138,7 +139,7 @@ class CGRSegDecoder(nn.Module):
         self.guide = PrototypeGuidance(embed_channels)
         self.apply(init_weights)
         nn.init.zeros_(self.guide.excite.weight)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features[1:])
