@@ -31,6 +31,7 @@ NOT_IDENTITY = (
 # of its name. `*` stands for any name.
 LATER: dict[str, object] = {
     "backbone.freeze": None,
+    "decoder.classifier": "conv",
     "training.encoder_lr_decay": 1.0,
     "training.max_epochs": None,
     "training.max_time": None,

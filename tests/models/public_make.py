@@ -1,15 +1,15 @@
-"""Make public_numbers.json: `python -m tests.models.public_make MODEL=CHECKOUT ...`, MODEL of public_models.py.
+"""Numbers of public_numbers.json: `python -m tests.models.public_make PROJECT=CHECKOUT ...`, ccaseg or edaformer.
 
-CHECKOUT is a folder that its authors' repository was checked out into, at the commit that is named there. Its modules
-are run as they are; in place of the framework around them stand the few classes below. Models that are not given keep
-their numbers.
+CHECKOUT is a folder that the project's repository (hyunwoo137/EDAFormer 9f98d76, catchyoo/CCASeg 98242d5) was checked
+out into. Its modules are run as they are; in place of the framework around them stand the few classes below.
 """
 
 import importlib.util
-import re
+import json
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.models.public import Numbers, store, stored
-from tests.models.public_models import CCASEG_WIDTHS, EFT_DEPTHS, EFT_RATIO, EFT_WIDTHS, MODELS, K
+from tests.models import public_names
+from tests.models.public_models import (
+    BUILT,
+    CCASEG_FORMS,
+    EFT_DEPTHS,
+    EFT_RATIO,
+    EFT_WIDTHS,
+    REDUCED,
+    WIDTH,
+    OnImages,
+)
+from tests.models.public_names import State
+from tests.models.public_numbers import CHANNELS, CLASSES, maps, shown
 
 PACKAGE = "mmseg"
 
@@ -36,12 +47,6 @@ class Head(nn.Module):
 
     def _transform_inputs(self, inputs: list[Tensor]) -> list[Tensor]:
         return [inputs[i] for i in self.in_index]
-
-
-class Whole(nn.ModuleDict):
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self["decode_head"](self["backbone"](x))
-        return logits
 
 
 class Registry:
@@ -70,42 +75,51 @@ def module_of(checkout: Path, path: str) -> Any:
     return module
 
 
-def edaformer(checkout: Path, case: str) -> nn.Module:
-    reduced = case == "reduced"
-    backbone = module_of(checkout, "mmseg/models/backbones/eft.py").EmbeddingFreeTransformer(
-        embed_dims=EFT_WIDTHS,
-        depths=EFT_DEPTHS,
-        mlp_ratios=[EFT_RATIO] * 4,
-        qkv_bias=True,
-        norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6),
-        reduction_ratios=[2, 2, 1, 1] if reduced else [1, 1, 1, 1],
+def edaformer(checkout: Path) -> Iterator[tuple[str, nn.Module, State]]:
+    """Decoders and encoders, each with our weights under their names."""
+    backbones, heads = (
+        module_of(checkout, f"mmseg/models/{path}.py") for path in ("backbones/eft", "decode_heads/edaformer_head")
     )
-    head = module_of(checkout, "mmseg/models/decode_heads/edaformer_head.py").EDAFormerHead(
-        reduction_ratios=[2, 2, 2] if reduced else [1, 1, 1],
-        mlp_ratio=2,
-        in_channels=EFT_WIDTHS[1:],
-        in_index=[1, 2, 3],
-        channels=128,
-        num_classes=K,
-        decoder_params={"embed_dim": 24},
-    )
-    return Whole({"backbone": backbone, "decode_head": head})
+    for name, (of_encoder, of_decoder) in REDUCED.items():
+        head = heads.EDAFormerHead(
+            reduction_ratios=of_decoder,
+            mlp_ratio=2,
+            in_channels=CHANNELS[1:],
+            in_index=[1, 2, 3],
+            channels=128,
+            num_classes=CLASSES,
+            decoder_params={"embed_dim": WIDTH},
+        )
+        ours = dict(BUILT[f"edaformer{name}"]().state_dict())
+        yield f"edaformer{name}", head, public_names.edaformer(ours, CHANNELS[1:])
+        encoder = backbones.EmbeddingFreeTransformer(
+            embed_dims=EFT_WIDTHS,
+            depths=EFT_DEPTHS,
+            mlp_ratios=[EFT_RATIO] * 4,
+            qkv_bias=True,
+            norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6),
+            reduction_ratios=of_encoder,
+        )
+        yield f"eft{name}", OnImages(encoder), dict(BUILT[f"eft{name}"]().state_dict())
 
 
-def ccaseg(checkout: Path, case: str) -> nn.Module:
-    module = module_of(checkout, f"mmseg/models/decode_heads/ccaseg_{case}.py")
-    head: nn.Module = getattr(module, f"CCASegHead_{case}")(
-        feature_strides=[4, 8, 16, 32],
-        in_channels=CCASEG_WIDTHS,
-        in_index=[0, 1, 2, 3],
-        channels=128,
-        num_classes=K,
-        decoder_params={"embed_dim": 24},
-    )
-    return head
+def ccaseg(checkout: Path) -> Iterator[tuple[str, nn.Module, State]]:
+    for form in CCASEG_FORMS:
+        module = module_of(checkout, f"mmseg/models/decode_heads/ccaseg_{form}.py")
+        head = getattr(module, f"CCASegHead_{form}")(
+            feature_strides=[4, 8, 16, 32],
+            in_channels=CHANNELS,
+            in_index=[0, 1, 2, 3],
+            channels=128,
+            num_classes=CLASSES,
+            decoder_params={"embed_dim": WIDTH},
+        )
+        yield f"ccaseg {form}", head, public_names.ccaseg(dict(BUILT[f"ccaseg {form}"]().state_dict()))
 
 
-MAKERS = {"edaformer": edaformer, "ccaseg": ccaseg}
+MAKERS = {"edaformer": ("hyunwoo137/EDAFormer", edaformer), "ccaseg": ("catchyoo/CCASeg", ccaseg)}
+UNUSED = "multi64_"  # what two forms of CCASeg's head build and never use
+EVEN = "ccaseg"  # whose code refuses sides that 32 does not divide
 
 
 def stub_the_framework() -> None:
@@ -121,19 +135,15 @@ def stub_the_framework() -> None:
     stub("mmcv.runner", load_checkpoint=None)
 
 
-def numbers(name: str, checkout: Path) -> dict[str, Numbers]:
-    found = {}
-    for case in MODELS[name].cases:
-        peer = MAKERS[name](checkout, case).double().eval()
-        missing, unexpected = peer.load_state_dict(
-            MODELS[name].published(dict(MODELS[name].filled(case).state_dict())), strict=False
-        )
-        missing = [key for key in missing if not re.match(MODELS[name].unused, key)]
-        if missing or unexpected:
+def numbers(project: str, checkout: Path) -> Iterator[tuple[str, dict[str, str | list[float]]]]:
+    repository, maker = MAKERS[project]
+    for name, peer, state in maker(checkout):
+        missing, unexpected = peer.double().eval().load_state_dict(state, strict=False)
+        if unexpected or any(not key.startswith(UNUSED) for key in missing):
             raise SystemExit(f"{name}: without a name of ours {missing}, without one of theirs {unexpected}")
+        sizes = {"logits": (96, 160)} if project == EVEN else {"logits": (96, 160), "odd size": (70, 101)}
         with torch.no_grad():
-            found[case] = Numbers.of(peer(MODELS[name].inputs(case, torch.float64)))
-    return found
+            yield name, {"source": repository, **{key: shown(peer(maps(size))) for key, size in sizes.items()}}
 
 
 def main(arguments: list[str]) -> None:
@@ -141,10 +151,9 @@ def main(arguments: list[str]) -> None:
     import mmcv.cnn  # noqa: F401  # before its `runner` is stubbed: of the newer releases, it has none
 
     stub_the_framework()
-    given = {name: Path(folder) for name, _, folder in (argument.partition("=") for argument in arguments)}
-    kept = stored() if len(given) < len(MAKERS) else {}
-    made = {**kept, **{name: numbers(name, checkout) for name, checkout in given.items()}}
-    store(f"torch {torch.__version__}, float64", made)
+    for project, _, checkout in (argument.partition("=") for argument in arguments):
+        for name, found in numbers(project, Path(checkout)):
+            print(f'  "{name}": {json.dumps(found)},')
 
 
 if __name__ == "__main__":

@@ -13,16 +13,18 @@ from torch import Tensor, nn
 from scaseg.config import compose, run_config
 from scaseg.errors import UserError
 from scaseg.models.build import build_segmentor
+from scaseg.models.decoders.cgrseg import pooled
 from scaseg.models.decoders.metaseg import MetaSegDecoder
 from scaseg.models.decoders.segnext import MatrixFactorisation
 from scaseg.models.decoders.vwformer import VWFormerDecoder, WindowAttention
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.strip_attention import NODES
 from scaseg.models.segmentor import Segmentor
 from tests.conftest import ROOT
 from tests.models.peers import randomise
 
 DECODERS = sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml"))
-STRIDES = {"segnext": 8, "metaseg": 8, "edaformer": 8, "ccaseg": 8}
+STRIDES = {"segnext": 8, "metaseg": 8, "cgrseg": 8, "edaformer": 8, "ccaseg": 8}
 WIDTHS = {"segnext": 32, "vwformer": 64}
 CHANNELS = (8, 12, 20, 32)
 CITY = "dataset.query_pool=2"
@@ -86,6 +88,39 @@ def test_every_parameter_learns(name: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
+def test_every_decoder_ends_in_the_classifier_that_is_asked_for(name: str) -> None:
+    plain, moved = (small(name, f"classifier={kind}", "decoder.dropout=0") for kind in ("conv", "offset"))
+    assert isinstance(moved.decoder.classifier, OffsetClassifier)
+    width = moved.decoder.classifier.in_channels
+    counts = [sum(p.numel() for p in model.decoder.parameters()) for model in (plain, moved)]
+    assert counts[1] - counts[0] == 2 * width**2 + 5  # two linears, and a gain for each class
+    logits = moved.train()(torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8))
+    (logits * torch.randn_like(logits)).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in moved.decoder.classifier.parameters())
+    with pytest.raises(UserError, match=r"classifier=offset with 2 classes: .* 3 or more"):
+        composed(name, "classifier=offset", num_classes=2)
+
+
+def test_offsets_against_the_equations_pixel_by_pixel() -> None:
+    classifier = randomise(OffsetClassifier(6, 4, 0.1)).double()
+    x = torch.randn(2, 6, 3, 5).double()
+    with torch.no_grad():
+        logits = classifier(x)
+        for image, found in zip(x, logits, strict=True):
+            e = image.flatten(1).T  # (HW, C); W (K, C); the numbers are the paper's
+            w = classifier.weight
+            a = w @ e.T  # 4
+            delta_w = torch.stack([classifier.class_offset.weight @ (torch.softmax(row, 0) @ e) for row in a])  # 5-7
+            by_pixel = [torch.softmax(column, 0) @ w for column in a.T]  # 9, 10
+            delta_e = torch.stack([classifier.pixel_offset.weight @ mixed for mixed in by_pixel])  # 11
+            m = (w + delta_w) @ (e + delta_e).T  # 8, 12, 13
+            centred = m - m.mean(0)
+            normed = centred / (centred.square().mean(0) + 1e-5).sqrt()
+            expected = classifier.gain[:, None] * normed + classifier.bias[:, None]
+            torch.testing.assert_close(found.flatten(1), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", DECODERS)
 @settings(max_examples=6, deadline=None)
 @given(st.integers(1, 150), st.integers(1, 150), st.sampled_from(["", CITY]))
 def test_any_size_has_one_finite_prediction(name: str, height: int, width: int, form: str) -> None:
@@ -119,7 +154,7 @@ def test_untrained_models_find_all_classes_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@pytest.mark.parametrize("encoder", ["mscan_t", "lvt", "resnet18", "pvt_v2_b0"])
+@pytest.mark.parametrize("encoder", ["mscan_t", "lvt", "resnet18", "pvt_v2_b0", "efficientvit_b0"])
 def test_every_encoder_fits(name: str, encoder: str) -> None:
     known = (ROOT / f"conf/backbone/{encoder}.yaml").exists()
     backbone = [f"backbone={encoder}"] if known else ["backbone=timm", f"backbone.name={encoder}"]
@@ -220,6 +255,12 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
     assert torch.equal(inside, module(x))
 
 
+@pytest.mark.parametrize(("size", "grid"), [((13, 7), (7, 4)), ((1, 5), (1, 3)), ((64, 9), (8, 2))])
+def test_pooling_by_products_is_adaptive_pooling(size: tuple[int, int], grid: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size).double()
+    torch.testing.assert_close(pooled(x, *grid), F.adaptive_avg_pool2d(x, grid), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
@@ -233,6 +274,8 @@ def test_float16_autocast_leaves_the_factorisation_in_single_precision() -> None
         ("edaformer", "decoder.mlp_ratio=0", r"decoder.mlp_ratio=0: at least 1"),
         ("edaformer", "decoder.inference_reduction=[2,2]", r"decoder.inference_reduction=\[2, 2\]: 3 whole numbers"),
         ("edaformer", "decoder.inference_reduction=[2,0,1]", r"one for each stage, at least 1"),
+        ("cgrseg", "decoder.repeats=-1", r"decoder.repeats=-1: at least 0"),
+        ("cgrseg", "decoder.band=4", r"decoder.band=4: an odd number of pixels"),
         ("metaseg", "decoder.strip=fast", r"decoder.strip=fast: choose one of auto"),
         ("vwformer", "decoder.embed_channels=100", r"decoder.embed_channels=100: a multiple of 64"),
         ("vwformer", "decoder.form=town", r"decoder.form=town: choose one of plain, city"),

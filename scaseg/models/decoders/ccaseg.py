@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.conv_norm import ConvNorm
 from scaseg.models.layers.fuse import FORMS
 from scaseg.models.layers.init import init_weights
@@ -133,6 +133,7 @@ class CCASegDecoder(nn.Module):
         depth: int = 3,
         dropout: float = 0.1,
         fuse: str = "native",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if first_stage not in (1, 2):
@@ -161,7 +162,7 @@ class CCASegDecoder(nn.Module):
         self.fuse = ConvNorm(channels[4], embed_channels)
         for part in (self.keys, self.renew, self.join, self.fuse):
             part.apply(init_weights)  # the rest keeps torch's smaller weights: attentions multiply three maps
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def _chain(self, channels: dict[int, int]) -> nn.ModuleDict:
         """What injects each stage's map into the mix of all finer ones."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from scaseg.models.layers.attention import heads_for
 from scaseg.models.layers.block_branches import MixFeedForward
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.embedding_free import EmbeddingFreeAttention, check_reductions
 from scaseg.models.layers.fuse import Fuse
@@ -56,6 +56,7 @@ class EDAFormerDecoder(nn.Module):
         drop_path: float = 0.1,
         dropout: float = 0.1,
         fuse: str = "native",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         check_reductions("decoder.inference_reduction", inference_reduction, 3)
@@ -73,7 +74,7 @@ class EDAFormerDecoder(nn.Module):
             )
         self.fuse = Fuse(in_channels[1:], embed_channels, fuse)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = [
