@@ -18,7 +18,7 @@ _PACKAGED = Path(__file__).with_name("conf")
 CONF_DIR = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf")
 OF_BACKBONE = "backbone_"  # what stands before an option of the encoder's
 ANY_BACKBONE = ("mean", "std")  # that none of the YAMLs need have
-OTHERS = ("lpm", "dataset")  # groups of which decoders' values are made
+OTHERS = ("lpm", "classifier", "dataset")  # groups of which decoders' values are made
 TIMM = "timm:"
 
 

@@ -42,6 +42,7 @@ class Choices:
     decoder: Yaml = MISSING
     dataset: Yaml = MISSING
     lpm: str = MISSING  # for the decoders that have one, which take it from here
+    classifier: str = MISSING  # the same of what decoders end in
     loss: Yaml = MISSING  # by name, as the three below: those without a _target_ were not chosen
     optimizer: Yaml = MISSING
     schedule: Yaml = MISSING

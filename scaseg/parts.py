@@ -49,6 +49,7 @@ class Decoder(Part):
         "strip": ("auto", "exact", "spline"),
         "projection": ("linear", "conv_norm"),
         "form": ("plain", "city"),
+        "classifier": ("conv", "offset"),
     }
 
     def check(self) -> None:

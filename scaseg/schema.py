@@ -33,6 +33,7 @@ NOT_IDENTITY = (
 LATER: dict[str, object] = {
     "augment.before": [],
     "backbone.freeze": None,
+    "decoder.classifier": "conv",
     "training.encoder_lr_decay": 1.0,
     "training.encoder_lr_decay_by": "stage",
     "training.max_epochs": None,

@@ -129,7 +129,19 @@ def other(value: Any) -> Any:
     return None
 
 
-CHOICES = ("ca", "literal", "exact", "16-mixed", "cpu", "wandb", "offline", "failed", [0.5, 0.5], [{"a": 1}])  # of some
+CHOICES = (
+    "ca",
+    "literal",
+    "exact",
+    "16-mixed",
+    "cpu",
+    "wandb",
+    "offline",
+    "failed",
+    "offset",
+    [0.5, 0.5],
+    [{"a": 1}],
+)  # of some
 
 
 def named(cfg: DictConfig) -> str:

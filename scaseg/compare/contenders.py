@@ -116,8 +116,8 @@ def identity_of(run: Run) -> str:
 
 
 def _described(run: Run) -> str:
-    """Backbone and decoder, and what of SCASeg's decoder is not as published."""
-    published = {"attn": "sca", "lpm": "se", "qk_channels": 1, "clb_stages": [4, 3, 2, 1]}
+    """Backbone and decoder, and what of the decoder is not as published."""
+    published = {"attn": "sca", "lpm": "se", "qk_channels": 1, "clb_stages": [4, 3, 2, 1], "classifier": "conv"}
     given = run.decoder.values
     other = [f"{key}={given[key]}" for key, value in published.items() if key in given and given[key] != value]
     return " ".join([run.backbone.name, "+", run.decoder.name, *other])

@@ -14,6 +14,8 @@ from torch.utils._pytree import tree_iter
 from scaseg.complexity.operators import COSTS, Cost, cost_of, is_free
 from scaseg.complexity.parts import decoder_part
 
+MODULES = ("linear", "convolution", "norm")  # kinds of operators that modules are
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -30,11 +32,13 @@ class Counts:
     """Costs of one forward pass, batch 1, eval mode.
 
     parts: name -> (macs, macs_paper), in the order of execution. unknown: operator -> calls, for operators
-    that have no rule and are not known to be free: the counts leave them out.
+    that have no rule and are not known to be free: the counts leave them out. macs_modules: as a counter of hooks on
+    modules has it (mmcv 1's get_flops), which sees linears, convolutions and norms, and neither products nor resizes.
     """
 
     parts: dict[str, tuple[int, int]]
     unknown: dict[str, int]
+    macs_modules: int = 0
 
     @property
     def macs(self) -> int:
@@ -47,7 +51,8 @@ class Counts:
         return sum(paper for _, paper in self.parts.values())
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts({**self.parts, **other.parts}, {**self.unknown, **other.unknown})
+        modules = self.macs_modules + other.macs_modules
+        return Counts({**self.parts, **other.parts}, {**self.unknown, **other.unknown}, modules)
 
 
 class Recorder(TorchDispatchMode):
@@ -91,7 +96,8 @@ class Recorder(TorchDispatchMode):
             name = part(number, operation)
             plain, paper = parts.get(name, (0, 0))
             parts[name] = plain + operation.macs, paper + operation.macs_paper
-        return Counts(parts, dict(self.unknown))
+        modules = sum(one.macs_paper for one in self.operations if one.kind in MODULES)
+        return Counts(parts, dict(self.unknown), modules)
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:

@@ -5,19 +5,23 @@ their own leave dead. Derived in the paper's column and in each project's own st
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from scaseg.models.decoders.vwformer import head_of
 from scaseg.parts import Decoder
 
 # Width of the unused 1x1 classifier (width -> K, with bias) that each head inherits.
-DEAD_CLASSIFIER = {"scaseg": 256, "umixformer": 256, "feedformer": 256, "segformer": 128, "metaseg": 128}
+DEAD_CLASSIFIER = {
+    **{"scaseg": 256, "umixformer": 256, "feedformer": 256},
+    **{"segformer": 128, "metaseg": 128, "edaformer": 128, "ccaseg": 128},
+}
 
 
 def unused_parameters(decoder: Decoder, channels: Sequence[int], num_classes: int) -> int:
     """Number of unused parameters in the published form of `decoder` over maps of `channels`.
 
     scaseg and umixformer also hold, for each stage, a 1x1 convolution T -> T with bias and, outside their
-    Cityscapes block, a LayerNorm(T), T = sum of channels.
+    Cityscapes block, a LayerNorm(T), T = sum of channels. ccaseg without stage 1 keeps two of its injections.
     """
     width = DEAD_CLASSIFIER.get(decoder.name, 0)
     unused = width * num_classes + num_classes if width else 0
@@ -25,6 +29,8 @@ def unused_parameters(decoder: Decoder, channels: Sequence[int], num_classes: in
         total = sum(channels)
         norm = 2 * total if (decoder.option("query_pool") or 1) == 1 else 0
         unused += len(channels) * (total * total + total + norm)
+    if decoder.name == "ccaseg" and decoder.option("first_stage") == 2:
+        unused += sum(a * b + b * b + 4 * b for a, b in pairwise(channels[1:]))
     return unused
 
 

@@ -30,7 +30,9 @@ class Rows(Enum):
 class ReportConfig:
     """The command's keys."""
 
-    table: str | None = None  # 1 to 8, or all; null: one table of whatever the runs are
+    table: str | None = (
+        None  # 1 to 8, all of these, or 2026 (what people compare with since); null: one table of whatever the runs are
+    )
     runs: str | None = None  # a folder that holds run folders, or a glob; nothing asked at all: runs
     format: Format = Format.markdown
     output: str | None = None  # a file; null: standard output
@@ -84,10 +86,11 @@ def main(cfg: ReportConfig) -> None:
         tables = [runs_table(runs, problems, cfg.baseline, cfg.groups)] if runs else []
     else:
         from scaseg.report.paper_table import paper_table
+        from scaseg.report.published import SINCE
 
         numbers = [str(number) for number in range(1, 9)]
-        if cfg.table not in (*numbers, "all"):
-            raise UserError(f"table={cfg.table}: choose one of {', '.join(numbers)}, all")
+        if cfg.table not in (*numbers, str(SINCE), "all"):
+            raise UserError(f"table={cfg.table}: choose one of {', '.join(numbers)}, {SINCE}, all")
         chosen = numbers if cfg.table == "all" else [cfg.table]
         ours = cfg.rows is Rows.ours
         with stage("counting parameters and multiply-adds"):

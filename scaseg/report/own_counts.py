@@ -21,11 +21,15 @@ ANY = "voc"  # stands for every 512 x 512 dataset where the paper has no such ro
 
 @dataclass(frozen=True)
 class Counted:
-    """M parameters: of the model, and as published; G multiply-adds by dataset, as the paper counts."""
+    """M parameters: of the model, and as published; G multiply-adds by dataset, as the paper counts.
+
+    modules: those of ADE20K's size by a counter that sees modules alone, 0 without such a count.
+    """
 
     params_m: float
     published_m: float
     gflops: dict[str, float]
+    modules: float = 0.0
 
 
 def missing_part(row: Row) -> str | None:
@@ -47,7 +51,7 @@ def count_row(row: Row) -> Counted:
         raise ValueError(f"row {row.row} of table {row.table} can't be built")
     backbone, decoder = _model(_overrides(row.overrides), OTHERS[2])
     params = parameters(backbone, decoder, row.counted_as["params"])
-    gflops = {}
+    gflops, modules = {}, 0.0
     for dataset in row.gflops or (ANY,):
         size, classes, query_pool = CITYSCAPES if dataset == "cityscapes" else OTHERS
         backbone, decoder = _model(_overrides(row.overrides), query_pool)
@@ -55,7 +59,8 @@ def count_row(row: Row) -> Counted:
         if counts.unknown:
             raise ValueError(f"operators without a rule: {', '.join(counts.unknown)}")
         gflops[dataset] = counts.macs_paper / 1e9
-    return Counted(params.total / 1e6, params.published / 1e6, gflops)
+        modules = counts.macs_modules / 1e9 if dataset == "ade20k" else modules
+    return Counted(params.total / 1e6, params.published / 1e6, gflops, modules)
 
 
 def _overrides(made: Mapping[str, Any]) -> tuple[str, ...]:

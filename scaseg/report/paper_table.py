@@ -5,9 +5,10 @@ from functools import partial
 
 from scaseg.errors import UserError
 from scaseg.report.measured import CHANGE, Figures, Measured, measured
+from scaseg.report.published import SINCE
 from scaseg.report.runs import Run
 from scaseg.report.table import MISSING, Cell, Column, Table
-from scaseg.report.table_notes import conventions, explanations, remarks
+from scaseg.report.table_notes import behind, conventions, explanations, remarks
 from scaseg.report.table_rows import Line, groups_of, lines_of
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
@@ -20,6 +21,7 @@ SUBJECTS = {
     6: "channel attention of the local perception module",
     7: "query and key channels",
     8: "stages with a cross-layer block",
+    SINCE: "what people compare with since",
 }
 VARIANT = {5: "variant", 6: "channel attention", 7: "Q/K channels", 8: "CLB stages"}
 NAMES = {"ade20k": "ADE20K", "cityscapes": "Cityscapes", "coco_stuff164k": "COCO-Stuff", "voc": "VOC 2012"}
@@ -37,19 +39,20 @@ def paper_table(
     ours: bool = True,
     pattern: str | None = None,
 ) -> Table:
-    """Table `number` (1 to 8); `ours` leaves other people's methods out of Tables I-IV.
+    """Table `number` (1 to 8, or 2026); `ours` leaves other people's methods out of Tables I-IV.
 
     baseline: a row's number or its variant, for the difference column; pattern: see `measured`. Raises UserError for a
     baseline that is not in the table, and where two runs claim one cell.
     """
     lines = lines_of(number, runs, ours)
-    groups = groups_of(lines, number >= 5 or not ours)
+    groups = groups_of(lines, number in VARIANT or not ours)
     bases = None if baseline is None else _bases(groups, baseline)
     found = _found(lines, bases, pattern)
     columns = _labels(number, ours) + _counts(lines) + _measured(lines, groups, found, bases)
-    notes = [*conventions(number), *explanations(lines), *remarks(number, lines, runs, problems)]
+    since = behind(lines, NAMES) if number == SINCE else []
+    notes = [*since, *conventions(number), *explanations(lines), *remarks(number, lines, runs, problems)]
     return Table(
-        f"Table {ROMAN[number - 1]}: {SUBJECTS[number]}",
+        f"Table {number if number == SINCE else ROMAN[number - 1]}: {SUBJECTS[number]}",
         [column for column, _ in columns],
         [[make(line) for _, make in columns] for line in lines],
         {lines.index(group[0]) for group in groups},
@@ -59,7 +62,9 @@ def paper_table(
 
 def _labels(number: int, ours: bool) -> Columns:
     columns: Columns = [(Column("row"), partial(_number, lambda line: line.row.row or None, 0))]
-    if number <= 4 and not ours:
+    if number == SINCE:
+        columns.append((Column("source", False), lambda line: Cell(line.row.source)))
+    if number == SINCE or (number <= 4 and not ours):
         columns.append((Column("method", False), lambda line: Cell(line.row.method)))
     columns.append((Column("backbone", False), lambda line: Cell(line.row.backbone)))
     if number in VARIANT:
@@ -99,6 +104,8 @@ def _counts(lines: Sequence[Line]) -> Columns:
             (named("paper", f"GFLOPs_{short}_paper"), partial(_number, partial(_printed_gflops, datasets[0]), 1)),
             (named("Δ %", f"GFLOPs_{short}_difference_percent"), partial(_gflops_change, datasets[0])),
         ]
+    if any(line.row.table == SINCE for line in lines):
+        columns.append((named("modules alone", "GFLOPs_modules"), partial(_number, _modules, 3)))
     columns.append((Column("classes", names=("classes_params", "classes_GFLOPs")), classes))
     if any(line.row.fps for line in lines):
         columns.append((named("FPS, paper", "FPS_paper"), partial(_number, lambda line: line.row.fps, 2)))
@@ -187,7 +194,7 @@ def baseline_name(label: str) -> str:
 
 def _published(dataset: str, best: set[int], line: Line) -> Cell:
     value = _printed_miou(dataset, line)
-    digits = 2 if line.row.table >= 4 else 1
+    digits = 2 if 4 <= line.row.table <= 8 else 1
     return MISSING if value is None else Cell(f"{value:.{digits}f}", id(line) in best, (value,))
 
 
@@ -231,6 +238,10 @@ def _printed_gflops(dataset: str, line: Line) -> float | None:
 
 def _gflops(dataset: str, line: Line) -> float | None:
     return line.counted.gflops.get(dataset) if line.counted else None
+
+
+def _modules(line: Line) -> float | None:
+    return line.counted.modules or None if line.counted else None
 
 
 def _gflops_change(dataset: str, line: Line) -> Cell:

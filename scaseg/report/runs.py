@@ -20,6 +20,8 @@ from scaseg.typed import dotted, to_plain
 BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every", "dataset.groups")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
 
+GROUPS = ("decoder.lpm", "decoder.classifier")  # of a run, whose groups on the command line have no decoder before them
+
 
 @dataclass(frozen=True)
 class Run:
@@ -152,6 +154,6 @@ def _read(folder: Path) -> Run:
 
 
 def _keys(config: Configuration) -> dict[str, object]:
-    """Under the keys of the command line, where the group lpm stands for the decoder's own."""
+    """Under the keys of the command line, where the groups lpm and classifier stand for the decoder's own."""
     keys = dotted({key: value for key, value in to_plain(config).items() if key not in NOT_IDENTITY})
-    return {"lpm" if key == "decoder.lpm" else key: value for key, value in keys.items()}
+    return {key.removeprefix("decoder.") if key in GROUPS else key: value for key, value in keys.items()}

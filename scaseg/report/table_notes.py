@@ -1,7 +1,9 @@
 """What stands under a paper's table: conventions, explained differences, what the runs leave open."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 
+from scaseg.report.published import SINCE
 from scaseg.report.runs import BOOKKEEPING, Run, differing
 from scaseg.report.statistics import summarise
 from scaseg.report.table_rows import SCASEG, Line
@@ -15,6 +17,7 @@ COUNTED = {"params": "params", "gflops": "GFLOPs", "cityscapes": "GFLOPs on City
 OF_A_ROW = (
     "backbone",
     "lpm",
+    "classifier",
     "decoder.name",
     "decoder._target_",
     "decoder.embed_channels",
@@ -33,9 +36,47 @@ def conventions(number: int) -> list[str]:
         " 19 classes, its block).",
         "classes: how many the paper counted with, for params and for GFLOPs at 512 x 512.",
     ]
+    if number == SINCE:
+        notes.append(
+            "modules alone: linears, convolutions and norms at 512 x 512, as mmcv 1's counter sees them; papers before"
+            " mmengine's print that."
+        )
+        notes.append(
+            "Rows without a count are not built here: OffSeg's decoder, and EfficientViT's head, whose encoders are"
+            " (backbone=timm backbone.name=efficientvit_b1)."
+        )
     if number == 8:
         notes.append("The paper's rows with fewer than four blocks are counted without the local perception module.")
     return notes
+
+
+def behind(lines: Sequence[Line], names: Mapping[str, str]) -> list[str]:
+    """Where the paper's method has printed less than another for no more GFLOPs, or on the same encoder.
+
+    A sentence for each of its rows and datasets; names: of datasets.
+    """
+    notes = []
+    for line in (one for one in lines if one.row.ours):
+        for dataset, cost in line.row.gflops.items():
+            own = line.row.miou[dataset]
+            better = [one for one in lines if not one.row.ours and one.row.miou.get(dataset, 0.0) > own]
+            cheap = [one for one in better if one.row.gflops.get(dataset, inf) <= cost]
+            dear = [one for one in better if one not in cheap and one.row.backbone == line.row.backbone]
+            where = f"SCASeg {line.row.backbone} on {names[dataset]} ({own:.1f} at {cost:g} G)"
+            told = [f"{_figures(cheap, dataset)} for no more GFLOPs"] if cheap else []
+            told += [f"{_figures(dear, dataset)} on the same encoder for more"] if dear else []
+            if told:
+                notes.append(f"By printed figures {where} is behind {', and '.join(told)}.")
+            else:
+                notes.append(f"By printed figures no row here is ahead of {where} for no more GFLOPs.")
+    return notes
+
+
+def _figures(lines: Sequence[Line], dataset: str) -> str:
+    rows = [line.row for line in lines]
+    models = [row.backbone if row.backbone.startswith(row.method) else f"{row.method} {row.backbone}" for row in rows]
+    figures = [f"({row.miou[dataset]:.1f} at {row.gflops[dataset]:g})" for row in rows]
+    return ", ".join(map(" ".join, zip(models, figures, strict=True)))
 
 
 def explanations(lines: Sequence[Line]) -> list[str]:

@@ -25,7 +25,9 @@ class Line:
 
 def row_keys(row: Row) -> Yaml:
     """Config keys and values by which a run is known to belong to the row."""
-    made = dict(row.overrides or {})
+    made = {"classifier": "conv", **row.overrides} if row.overrides else {}
+    if made.get("backbone") == "timm":  # runs are known by the model's name
+        made["backbone"] = made.pop("backbone.name")
     if made.get("decoder") == "scaseg":
         made = SCASEG | made
     if row.table == 8:  # the sweep varies the stages alone; the paper's shorter rows come without the module
@@ -42,7 +44,7 @@ def lines_of(number: int, runs: Sequence[Run], ours: bool) -> list[Line]:
         if row is not None and not any(_belongs(run, other) for other in rows):
             rows.append(row)
     backbones = list(dict.fromkeys(row.backbone for row in rows))
-    if number >= 5:
+    if number in VARIED:
         rows.sort(key=lambda row: backbones.index(row.backbone))
     return [_line(row, [run for run in runs if _belongs(run, row)]) for row in rows]
 

@@ -16,7 +16,8 @@ from scaseg.schema import Run
 from scaseg.typed import Part, to_plain
 
 VERSION = 2  # 1 had no number, and `lpm` among the keys of a run
-TOLD = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool")  # where models differ
+# where models differ
+TOLD = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool", "classifier")
 
 
 @dataclass

@@ -25,6 +25,7 @@ from scaseg.data.labels import distinct_colours
 from scaseg.losses.cross_entropy import CrossEntropy
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.earlier import read_config
 from scaseg.trained.model import NoDrawing
@@ -117,6 +118,8 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
         elif module is getattr(self.decoder, "classifier", None):
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
+            if isinstance(module, OffsetClassifier):
+                nn.init.ones_(module.gain)
         elif self._filled and (missing := [name for name in module.state_dict() if not _read(module, name)]):
             (place,) = (name for name, one in self.named_modules() if one is module)
             raise ValueError(f"the file of weights lacks {', '.join(f'{place}.{name}' for name in missing)}")

@@ -88,6 +88,9 @@ def test_unused_tensors_by_hand() -> None:
     assert unused_parameters(decoder_part(name="scaseg", query_pool=2), channels, 7) == plain - 4 * 20
     assert unused_parameters(decoder_part(name="segformer"), channels, 7) == 129 * 7
     assert unused_parameters(decoder_part(name="vwformer"), channels, 7) == 0
+    assert unused_parameters(decoder_part(name="ccaseg", first_stage=1), channels, 7) == 129 * 7
+    injections = (2 * 3 + 3 * 3 + 4 * 3) + (3 * 4 + 4 * 4 + 4 * 4)
+    assert unused_parameters(decoder_part(name="ccaseg", first_stage=2), channels, 7) == 129 * 7 + injections
 
 
 def test_published_form_does_not_depend_on_how_the_model_runs() -> None:

@@ -59,7 +59,7 @@ def randomise(model: nn.Module) -> nn.Module:
             elif parameter.ndim == 1:
                 parameter.add_(noise(parameter, 0.2))
             else:
-                parameter.add_(noise(parameter, 0.5 * float(parameter.std())))
+                parameter.add_(noise(parameter, 0.5 * float(parameter.std()) or 0.1))  # 0.1: of one that starts at zero
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 assert module.running_mean is not None

@@ -9,6 +9,7 @@ from torch import nn
 
 from scaseg.errors import UserError
 from scaseg.models.build import build_module
+from scaseg.models.encoders.eft import EFT
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
@@ -17,7 +18,7 @@ from scaseg.parts import Backbone
 from tests.conftest import ROOT
 from tests.models.peers import randomise
 
-# ../shared/spec/scaseg.md, and encoders.md for LVT and SegMAN-T, whose last digits are ours
+# ../shared/spec/scaseg.md, and encoders.md for LVT and SegMAN-T, whose last digits are ours; of EDAFormer all are ours
 PARAMETERS = {
     "mit_b0": 3_319_392,
     "mit_b1": 13_151_424,
@@ -30,6 +31,8 @@ PARAMETERS = {
     "mscan_b": 26_277_824,
     "lvt": 3_429_092,
     "segman_t": 2_281_334,
+    "edaformer_t": 3_418_404,
+    "edaformer_b": 24_854_080,
 }
 
 SMALL = {
@@ -37,6 +40,7 @@ SMALL = {
     "mscan": lambda: MSCAN((16, 32, 80, 64), (1, 1, 1, 1)),
     "lvt": lambda: LVT((16, 16, 80, 64), (1, 1, 1, 1)),
     "segman": lambda: SegMAN((16, 32, 80, 64), (1, 1, 1, 1)),
+    "eft": lambda: EFT((16, 32, 80, 64), (1, 1, 1, 1), inference_reduction=(2, 2, 1, 1)),
 }
 
 
@@ -145,7 +149,18 @@ def test_initial_weights_follow_the_rule():
     torch.testing.assert_close(scales.layer_scale_1.detach(), torch.full((16,), 0.01))
 
 
-@pytest.mark.parametrize("name", ["mit_b0", "mscan_t", "lvt"])
+@pytest.mark.parametrize("name", ["mit_b0", "mscan_t", "lvt", "edaformer_t"])
 def test_depths_of_the_wrong_length_are_refused(name):
     with pytest.raises(UserError, match="backbone"):
         build_module(config(name).changed(depths=[1, 1, 1], drop_path=0.0), "backbone")
+
+
+def test_keys_are_reduced_outside_training_alone():
+    plain, reduced = (EFT((16, 32, 80, 64), (1, 1, 1, 1), inference_reduction=r) for r in ((1,) * 4, (2, 2, 1, 1)))
+    reduced.load_state_dict(plain.state_dict())
+    images = torch.randn(1, 3, 128, 96)
+    with torch.no_grad():
+        assert torch.equal(plain(images)[3], reduced(images)[3])
+        assert not torch.equal(plain.eval()(images)[0], reduced.eval()(images)[0])
+    with pytest.raises(UserError, match=r"backbone.inference_reduction=\[2, 2\]: 4 whole numbers"):
+        build_module(config("edaformer_t").changed(inference_reduction=[2, 2], drop_path=0.0), "backbone")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from scaseg.errors import UserError
+from scaseg.models.encoders.eft import EFT
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
@@ -28,6 +29,10 @@ def mscan() -> nn.Module:
 
 def lvt() -> nn.Module:
     return LVT((16, 16, 80, 64), (1, 2, 1, 1))
+
+
+def eft() -> nn.Module:
+    return EFT((16, 32, 80, 64), (1, 2, 1, 1))
 
 
 def official(encoder):
@@ -73,6 +78,7 @@ CASES = {
     "mit mmsegmentation": (mit, mit_mmseg, {"decode_head.conv_seg.weight": torch.zeros(3)}),
     "mscan": (mscan, official, {"head.bias": torch.zeros(10)}),
     "mscan mmsegmentation": (mscan, mscan_mmseg, {"auxiliary_head.x": torch.zeros(1)}),
+    "eft": (eft, official, {"head.weight": torch.zeros(10, 64)}),
     "lvt": (lvt, official, {"norm.weight": torch.zeros(64), "head.weight": torch.zeros(10, 64)}),
 }
 

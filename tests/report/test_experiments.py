@@ -55,6 +55,7 @@ def test_the_sweep_makes_the_rows(table: int, number: int) -> None:
                 "backbone": cfg.backbone.name,
                 "decoder": cfg.decoder.name,
                 "lpm": cfg.decoder.lpm,
+                "classifier": cfg.decoder.classifier,
                 **{f"decoder.{key}": cfg.decoder[key] for key in ("attn", "qk_channels", "clb_stages")},
             }
         )

@@ -13,14 +13,16 @@ from PIL import Image
 import scaseg
 from scaseg.errors import UserError
 from scaseg.export.agreement import Agreement, compare, require
-from scaseg.export.graph import computed
-from scaseg.export.onnx_file import onnx_runner
+from scaseg.export.graph import capture, computed
+from scaseg.export.onnx_file import onnx_runner, write_onnx
 from scaseg.export.options import ExportConfig
 from scaseg.export.quantise import large_enough
 from scaseg.export.run import export
 from scaseg.models.build import normalisation
+from scaseg.models.layers.classifier import Classifier
 from scaseg.typed import to_plain
 from tests.conftest import ROOT
+from tests.models.test_decoders import small as small_model
 from tests.trained.conftest import write_checkpoint
 
 Picture = np.ndarray[Any, Any]
@@ -88,6 +90,18 @@ def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytes
     told = capsys.readouterr().out
     assert told.count("100.0000 % of labels equal") == 2 and "written" in told
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml")))
+def test_onnx_logits_of_every_decoder(decoder: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    model = small_model(decoder)
+    for module in model.modules():  # an untrained classifier tells hardly anything apart
+        if isinstance(module, Classifier):
+            torch.nn.init.normal_(module.weight, std=0.1)
+    write_onnx(capture(model.eval(), "logits", "exact"), tmp_path / "m.onnx", "logits", {})
+    require(compare(onnx_runner(tmp_path / "m.onnx"), model, "logits", [*SIZES, (256, 320)]), "the file")
 
 
 @pytest.mark.parametrize("strip", [pytest.param("exact", marks=pytest.mark.slow), "spline"])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from scaseg.models.layers.attention import CrossAttention, heads_for
 from scaseg.models.layers.block_branches import MixFeedForward
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
@@ -81,6 +81,7 @@ class FeedFormerDecoder(nn.Module):
         drop_path: float = 0.1,
         dropout: float = 0.1,
         fuse: str = "native",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if query_pool < 1:
@@ -100,7 +101,7 @@ class FeedFormerDecoder(nn.Module):
         )
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from scaseg.models.decoders.ccaseg import CCASegDecoder
+from scaseg.models.decoders.edaformer import DEPTHS, EDAFormerDecoder
 from scaseg.models.decoders.segformer import SegFormerDecoder
 from scaseg.models.decoders.segnext import SegNeXtDecoder
 from scaseg.models.decoders.umixformer import UMixFormerDecoder
@@ -89,6 +91,60 @@ SEGNEXT_LAYOUTS = (
 )
 
 
+def ccaseg_layouts(decoder: CCASegDecoder) -> tuple[Layout, ...]:
+    """The official code's, which calls a mix of stages by its side for an image of 256 pixels."""
+    names = {f"attnc{i}_{j}.": f"attentions.{i}.{j}." for i in (1, 2, 3, 4) for j in (1, 2, 3)}
+    names |= {f"attnc{i}.": f"attentions.{i}.0." for i in (1, 2, 3, 4)}
+    names |= {f"conv{i}_{j}.": f"query.strips.{i}.{j - 1}." for i in (0, 1, 2) for j in (1, 2)}
+    names |= {f"conv{i}_{j}.": f"key.strips.{i}.{j - 3}." for i in (0, 1, 2) for j in (3, 4)}
+    names |= {"norm1.": "query.norm.", "proj1.": "query.project.", "conv1.": "query.local."}
+    names |= {"norm2.": "key.norm.", "proj2.": "key.project.", "conv2.": "key.local."}
+    names |= {"conv3.": "mix.", "norm3.": "norm_ffn.", "conv4.": "expand.", "dw.": "depthwise.", "conv5.": "project."}
+    names |= {f"down{i}_{j}.sr.": f"pools.{i}_{i + j}.project." for i in (1, 2, 3) for j in (1, 2, 3)}
+    names |= {f"multi{2 ** (7 - i)}_{j}.": f"keys.{i}.{j}." for i in (1, 2, 3, 4) for j in (2, 3, 4)}
+    names |= {f"predict{j - 1}_{j}.": f"join.{j}." for j in (2, 3, 4)}
+    names |= {f"inject{i}.": f"renew.{i}." for i in (1, 2, 3, 4)}
+    names |= {"local_embedding.conv.": "local.0.", "local_embedding.bn.": "local.1."}
+    names |= {"global_act.conv.": "injected.0.", "global_act.bn.": "injected.1."}
+    names |= {"linear_fuse.conv.": "fuse.conv.", "linear_fuse.bn.": "fuse.norm.", "linear_pred.": "classifier."}
+    unused = r"|multi64_" if decoder.stages[0] == 2 else ""
+    return (
+        Layout(
+            "official (catchyoo/CCASeg)",
+            marker=r"attnc4\.conv0_3\.",
+            names=names,
+            drop=rf"conv_seg\.{unused}",
+        ),
+    )
+
+
+def edaformer_layouts(decoder: EDAFormerDecoder) -> tuple[Layout, ...]:
+    """The official code's, which names a stage's second block by its digit twice, and the third by it three times."""
+    widths = decoder.fuse.in_channels
+
+    def coarsest_first(state: State) -> State:
+        return {key: turned(value, widths, 1) if key == "fuse.conv.weight" else value for key, value in state.items()}
+
+    blocks = {f"attn{str(stage) * (i + 1)}.": f"blocks.{stage}.{i}." for stage, n in DEPTHS.items() for i in range(n)}
+    inner = {".norm1.": ".norm_query.", ".attn.": ".attention.", ".norm2.": ".norm_ffn.", ".mlp.fc1.": ".ffn.expand."}
+    inner |= {".mlp.dwconv.dwconv.": ".ffn.depthwise.", ".mlp.fc2.": ".ffn.project."}
+    return (
+        Layout(
+            "official (hyunwoo137/EDAFormer)",
+            marker=r"attn[234]+\.attn\.sr\.",
+            names={
+                **blocks,
+                **inner,
+                "linear_fuse.conv.": "fuse.conv.",
+                "linear_fuse.bn.": "fuse.norm.",
+                "linear_pred.": "classifier.",
+            },
+            reshape=coarsest_first,
+            drop=r"conv_seg\.",
+        ),
+    )
+
+
 def umixformer_layouts(decoder: UMixFormerDecoder) -> tuple[Layout, ...]:
     """The official code's; its plain and its Cityscapes head name the parts of the attention differently."""
     widths = decoder.fuse.in_channels
@@ -151,6 +207,10 @@ def layouts_of(decoder: nn.Module) -> tuple[Layout, ...]:
             return segformer_layouts(decoder)
         case SegNeXtDecoder():
             return SEGNEXT_LAYOUTS
+        case CCASegDecoder():
+            return ccaseg_layouts(decoder)
+        case EDAFormerDecoder():
+            return edaformer_layouts(decoder)
         case UMixFormerDecoder():
             return umixformer_layouts(decoder)
     return ()

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.layers.attention import CrossAttention, heads_for
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
@@ -81,6 +81,7 @@ class MetaSegDecoder(nn.Module):
         fuse: str = "native",
         strip: str = "auto",
         strip_nodes: int = NODES,
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if strip not in MODES:
@@ -95,7 +96,7 @@ class MetaSegDecoder(nn.Module):
             self.blocks[str(stage)] = MetaBlock(channels, attention, drop_path)
         self.fuse = Fuse(in_channels[1:], embed_channels, fuse)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = [self.blocks[str(stage)](features[stage - 1]) for stage in (2, 3, 4)]

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from scaseg.models.layers.attention import ATTENTIONS, CrossAttention, PooledCrossAttention, heads_for
 from scaseg.models.layers.block_branches import LocalPerception, MixFeedForward
 from scaseg.models.layers.channel_attention import CHANNEL_ATTENTIONS
+from scaseg.models.layers.classifier import CLASSIFIERS
 from scaseg.models.layers.classifier_end import scores, scores_in_shares
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.recompute import CHOICES
 from scaseg.models.layers.resize import divided_up
@@ -110,6 +112,7 @@ class SCASegDecoder(nn.Module):
         strip: str = "auto",
         strip_nodes: int = NODES,
         recompute: bool | str = "auto",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -129,6 +132,8 @@ class SCASegDecoder(nn.Module):
             raise ValueError(f"decoder.recompute={recompute!r}: choose one of auto, true, false")
         if query_pool < 1:
             raise ValueError(f"decoder.query_pool={query_pool}: at least 1")
+        if classifier not in CLASSIFIERS:
+            raise ValueError(f"classifier={classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
         self.query_pool = query_pool
         self.recompute = recompute
         self.self_attention = attn == "sa"
@@ -155,11 +160,13 @@ class SCASegDecoder(nn.Module):
             self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path, recompute)
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = PointwiseConv(embed_channels, num_classes)
+        self.classifier: PointwiseConv | OffsetClassifier = PointwiseConv(embed_channels, num_classes)
         self.apply(init_weights)
         # The rule for convolutions (fan-out) would start a classifier of few classes with logits of a standard
         # deviation of 4 and more, which takes Adam hundreds of steps to undo; this is mmsegmentation's start.
         nn.init.normal_(self.classifier.weight, std=0.01)
+        if classifier == "offset":
+            self.classifier = OffsetClassifier(embed_channels, num_classes, 0.0)  # after the dropout here
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)
@@ -169,9 +176,10 @@ class SCASegDecoder(nn.Module):
             i = int(stage) - 1
             sources = [maps[i]] if self.self_attention else maps
             maps[i] = block(maps[i], self.gathers[stage](sources, grid))
-        if self.recompute is not False and self.fuse.form == "native":
+        classifier = self.classifier
+        if isinstance(classifier, PointwiseConv) and self.recompute is not False and self.fuse.form == "native":
             if not self.training:
-                return scores_in_shares(self.fuse, maps, self.classifier)
-            return scores(self.fuse.mix(maps), self.fuse.norm, self.dropout, self.classifier)
-        logits: Tensor = self.classifier(self.dropout(self.fuse(maps)))
+                return scores_in_shares(self.fuse, maps, classifier)
+            return scores(self.fuse.mix(maps), self.fuse.norm, self.dropout, classifier)
+        logits: Tensor = classifier(self.dropout(self.fuse(maps)))
         return logits

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.conv_norm import ConvNorm
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
@@ -36,6 +36,7 @@ class SegFormerDecoder(nn.Module):
         projection: str = "linear",
         dropout: float = 0.1,
         fuse: str = "native",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if projection not in PROJECTIONS:
@@ -44,7 +45,7 @@ class SegFormerDecoder(nn.Module):
         self.project = nn.ModuleList(kind(channels, embed_channels) for channels in in_channels)
         self.fuse = Fuse([embed_channels] * len(in_channels), embed_channels, fuse)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = [project(x) for project, x in zip(self.project, features, strict=True)]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.resize import resize
 
@@ -102,6 +102,7 @@ class SegNeXtDecoder(nn.Module):
         embed_channels: int = 256,
         rank: int = 16,
         dropout: float = 0.1,
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if embed_channels < 1 or embed_channels % GROUPS:
@@ -114,7 +115,7 @@ class SegNeXtDecoder(nn.Module):
         self.hamburger = Hamburger(embed_channels, rank)
         self.align = ConvGroupNorm(embed_channels, embed_channels)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         size = features[1].shape[2:]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scaseg.models.decoders.scaseg import Gather
 from scaseg.models.layers.attention import CrossAttention, PooledCrossAttention, heads_for
 from scaseg.models.layers.block_branches import MixFeedForward
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.drop import drop_path as stochastic_depth
 from scaseg.models.layers.fuse import Fuse
 from scaseg.models.layers.init import init_weights
@@ -71,6 +71,7 @@ class UMixFormerDecoder(nn.Module):
         drop_path: float = 0.1,
         dropout: float = 0.1,
         fuse: str = "native",
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         if query_pool < 1:
@@ -85,7 +86,7 @@ class UMixFormerDecoder(nn.Module):
             self.blocks[str(stage)] = MixBlock(channels, sum(in_channels), heads, query_pool, drop_path)
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.apply(init_weights)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         maps = list(features)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scaseg.models.layers.classifier import Classifier
+from scaseg.models.layers.classifier import classifier_of
 from scaseg.models.layers.conv_norm import ConvNorm
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.resize import resize
@@ -124,6 +124,7 @@ class VWFormerDecoder(nn.Module):
         dropout: float = 0.1,
         backbone: str = "",
         query_pool: int = 1,
+        classifier: str = "conv",
     ) -> None:
         super().__init__()
         form, embed_channels, heads = head_of(backbone, query_pool, form, embed_channels, heads)
@@ -153,7 +154,7 @@ class VWFormerDecoder(nn.Module):
         for attention in self.attentions:
             if isinstance(attention.norm, nn.BatchNorm2d):
                 nn.init.zeros_(attention.norm.weight)
-        self.classifier = Classifier(embed_channels, num_classes, dropout)
+        self.classifier = classifier_of(classifier, embed_channels, num_classes, dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         low, middle, *deep = (project(x) for project, x in zip(self.project, features, strict=True))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scaseg.models.encoders import efficientnet_lite, mobilenetv2
+from scaseg.models.encoders.eft import EFT
 from scaseg.models.encoders.lvt import LVT
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
@@ -172,6 +173,8 @@ LVT_LAYOUTS = (
     ),
 )
 
+EFT_LAYOUTS = (Layout("official (hyunwoo137/EDAFormer)", marker=r"block\d\.\d+\.attn\.sr\."),)
+
 SEGMAN_LAYOUTS = (Layout("official (yunxiangfu2001/SegMAN)", marker=r"layers\.\d\.(blocks|rope)\."),)
 
 
@@ -220,6 +223,8 @@ def layouts_of(encoder: nn.Module) -> tuple[Layout, ...]:
             return MSCAN_LAYOUTS
         case LVT():
             return LVT_LAYOUTS
+        case EFT():
+            return EFT_LAYOUTS
         case SegMAN():
             return SEGMAN_LAYOUTS
         case TimmEncoder():

@@ -19,6 +19,7 @@ SIZE_OPTIONS: dict[str, dict[str, bool]] = {
     "timm.models.swin_transformer": ANY_SIZE,
     "timm.models.swin_transformer_v2": ANY_SIZE,
     "timm.models.swin_transformer_v2_cr": ANY_SIZE,
+    "timm.models.efficientformer_v2": {},  # see any_size
 }
 
 
@@ -56,6 +57,10 @@ class TimmEncoder(nn.Module):
         self.made_for = _fixed_size(model)
         if max(reductions) == STRIDES[-1]:
             _pad_alike_at_all_sizes(self.net)
+        if model.startswith("efficientformerv2"):
+            from scaseg.models.encoders.any_size import take_any_size
+
+            take_any_size(self.net)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32.

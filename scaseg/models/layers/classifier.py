@@ -1,10 +1,13 @@
 from torch import Tensor, nn
 
+from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pointwise import PointwiseConv
+
+CLASSIFIERS = ("conv", "offset")
 
 
 class Classifier(PointwiseConv):
-    """What ends every decoder: whole channels dropped in training, then a 1x1 convolution to the classes.
+    """What ends decoders: whole channels dropped in training, then a 1x1 convolution to the classes.
 
     It starts near zero (std 0.01, mmsegmentation's), so that an untrained model finds all classes alike: build it
     after `apply(init_weights)`.
@@ -20,3 +23,10 @@ class Classifier(PointwiseConv):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, K, H, W)."""
         return super().forward(self.dropout(x))
+
+
+def classifier_of(kind: str, channels: int, num_classes: int, dropout: float) -> Classifier | OffsetClassifier:
+    """`conv`, what the decoders were published with, or `offset`. Raises ValueError for another."""
+    if kind not in CLASSIFIERS:
+        raise ValueError(f"classifier={kind!r}: choose one of {', '.join(CLASSIFIERS)}")
+    return (Classifier if kind == "conv" else OffsetClassifier)(channels, num_classes, dropout)
