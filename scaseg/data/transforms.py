@@ -1,4 +1,4 @@
-"""The training recipe's augmentation: scale, crop, flip, photometric distortion.
+"""The training recipe's augmentation: scale, crop, flip, photometric distortion; of RGB, and of any other form.
 
 The parameters are drawn before a pixel is touched; only the part of the picture that the crop keeps is
 resampled, and colour work is done at the smaller of the two resolutions.
@@ -12,11 +12,14 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from scaseg.data.by_fours import by_fours
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
-from scaseg.data.photometric import Distortion, Photometric, distort
+from scaseg.data.levels import Levels, Shift
+from scaseg.data.photometric import Distortion, Photometric
 from scaseg.data.sizes import Size, box_ratio
 from scaseg.errors import UserError
+from scaseg.form import RGB, Form
 from scaseg.named import TRANSFORMS, named_class
 from scaseg.schema import Augment
 from scaseg.typed import Part
@@ -25,30 +28,58 @@ PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
 
 
-def training_pipeline(augment: Augment) -> A.Compose:
-    """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
+def training_pipeline(augment: Augment, form: Form = RGB) -> A.Compose:
+    """The recipe as an albumentations pipeline for `image` (H, W, C), of the form, and `mask` (H, W) uint8.
 
     First ours, then those of augment.transforms. `is_check_shapes` is off because the image may come decoded at a
     fraction of the mask's size. Raises UserError for a transform that is none, or that changes the crop's size or type.
     """
-    colour = Photometric(hue=augment.hue) if augment.photometric else None
-    crop = ScaledCrop(augment.crop_size, augment.resize_box, augment.scale, augment.cat_max_ratio, augment.flip, colour)
-    users = [_transform(Part(given)) for given in augment.transforms]
+    levels = Photometric(hue=augment.hue) if form.is_rgb else Levels(form)
+    crop = ScaledCrop(
+        augment.crop_size,
+        augment.resize_box,
+        augment.scale,
+        augment.cat_max_ratio,
+        augment.flip,
+        levels if augment.photometric else None,
+        padding(form),
+    )
+    users = [_transform(Part(given), form) for given in augment.transforms]
     if users:
         height, width = augment.crop_size
-        blank = {"image": np.zeros((height, width, 3), np.uint8), "mask": np.zeros((height, width), np.uint8)}
-        seen = A.Compose(users)(**blank)
+        dtype = np.uint8 if form.dtype == "uint8" else np.float32
+        blank = {"image": np.zeros((height, width, form.channels), dtype), "mask": np.zeros((height, width), np.uint8)}
+        try:
+            seen = A.Compose(users)(**blank)
+        except (ValueError, TypeError, cv2.error) as error:
+            if form.is_rgb:
+                raise
+            said = " ".join(str(error).split())
+            raise UserError(f"augment.transforms: they do not take {form.in_words} ({said})") from error
         for key, array in blank.items():
-            if seen[key].shape != array.shape or seen[key].dtype != np.uint8:
+            if seen[key].shape != array.shape or seen[key].dtype != array.dtype:
                 raise UserError(
-                    f"augment.transforms: they make of a crop's {key} {array.shape} uint8 {seen[key].shape}"
+                    f"augment.transforms: they make of a crop's {key} {array.shape} {array.dtype} {seen[key].shape}"
                     f" {seen[key].dtype}; sizes and types must stay (the model normalises)"
                 )
     return A.Compose([crop, *users], is_check_shapes=False)
 
 
-def _transform(given: Part) -> A.BasicTransform:
+def padding(form: Form) -> tuple[float, ...]:
+    """What a picture is padded with, of each channel: its mean, which is 0 after normalisation."""
+    if form.is_rgb:
+        return PAD_COLOUR
+    assert form.mean is not None
+    return tuple(float(round(one)) for one in form.mean) if form.dtype == "uint8" else form.mean
+
+
+def _transform(given: Part, form: Form) -> A.BasicTransform:
     kind = named_class(given.target, "augment.transforms._target_", TRANSFORMS, A.BasicTransform, "a transform")
+    if form.dtype != "uint8" and not issubclass(kind, A.DualTransform):
+        raise UserError(
+            f"augment.transforms: {given.target} changes numbers, takes those of 0 to 1 or of 8 bits, and these are"
+            f" {form.dtype}: leave it out; augment.photometric has brightness and contrast of any"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of arguments that it does not know
@@ -83,9 +114,9 @@ class View(NamedTuple):
     def resample(self, part: Picture, reduce: int = 1) -> Picture:
         """The view of an image from what `cut` gave: bilinear, pixel centres at (i + 0.5) / ratio."""
         ratio = self.ratio * reduce
-        whole = cv2.resize(part, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+        whole = by_fours(part, lambda some: cv2.resize(some, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR))
         y, x = lead(self.ratio, self.top), lead(self.ratio, self.left)
-        return whole[y : y + self.height, x : x + self.width]  # type: ignore[return-value]
+        return whole[y : y + self.height, x : x + self.width]  # type: ignore[no-any-return]
 
     def resample_mask(self, part: Mask) -> Mask:
         """The view of a mask from what `cut` gave, by the nearest pixel centre (cv2's own is off-centre)."""
@@ -115,7 +146,7 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
     """Resize by a factor from U(scale), relative to the box or to the picture's own size; crop; flip.
 
     A crop of which one class has more than `cat_max_ratio` of the labelled pixels is drawn again, up to 10
-    times. A picture smaller than the crop is padded at the right and below: image PAD_COLOUR, mask IGNORE.
+    times. A picture smaller than the crop is padded at the right and below: image `fill`, mask IGNORE.
     Flip (left to right, with probability `flip`) and `photometric` are done where they cost least.
     The factor can be given from outside as `factor=...` beside image and mask: a reader that knew it may have
     decoded the image at 1/2, 1/4 or 1/8 of the mask's size.
@@ -128,14 +159,15 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         scale: Sequence[float] = (0.5, 2.0),
         cat_max_ratio: float = 0.75,
         flip: float = 0.5,
-        photometric: Photometric | None = None,
+        photometric: Photometric | Levels | None = None,
+        fill: Sequence[float] = PAD_COLOUR,
     ):
         super().__init__(p=1.0)
         self.crop_size = (int(crop_size[0]), int(crop_size[1]))
         self.resize_box = None if resize_box is None else tuple(resize_box)
         self.scale = (float(scale[0]), float(scale[1]))
         self.cat_max_ratio, self.flip = cat_max_ratio, flip
-        self.photometric = photometric
+        self.photometric, self.fill = photometric, tuple(fill)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the view and the photometric distortion."""
@@ -162,21 +194,23 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         return View(ratio, *starts, *lengths)
 
     def apply(
-        self, img: Picture, view: View, distortion: Distortion | None, flip: bool, reduce: int, **params: Any
+        self, img: Picture, view: View, distortion: Distortion | Shift | None, flip: bool, reduce: int, **params: Any
     ) -> Picture:
-        """Image (H, W, 3) -> (crop height, crop width, 3)."""
+        """Image (H, W, C) -> (crop height, crop width, C)."""
         part = view.cut(img, reduce)
         upscaling = view.ratio * reduce > 1
         if distortion and upscaling:
-            part = distort(part, distortion)
+            part = distortion.apply(part)
         part = view.resample(part, reduce)
         if distortion and not upscaling:
-            part = distort(part, distortion)
-        return _finish(part, flip, self.crop_size, PAD_COLOUR)
+            part = distortion.apply(part)
+        seen: Picture = _finish(part, flip, self.crop_size, self.fill)
+        return seen
 
     def apply_to_mask(self, mask: Mask, view: View, flip: bool, **params: Any) -> Mask:
         """Mask (H, W) -> (crop height, crop width)."""
-        return _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+        seen: Mask = _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+        return seen
 
 
 def _reduction(stored: Sequence[int], size: Size) -> int:
@@ -186,11 +220,16 @@ def _reduction(stored: Sequence[int], size: Size) -> int:
     raise ValueError(f"an image of {tuple(stored)} does not belong to a mask of {size}")
 
 
-def _finish(part: Picture, flip: bool, size: Size, fill: tuple[int, ...]) -> Picture:
-    """Flip and pad."""
-    if flip:
-        part = cv2.flip(part, 1)  # type: ignore[assignment]
+def _finish(part: Any, flip: bool, size: Size, fill: tuple[float, ...]) -> Any:
+    """Flip and pad, an image or a mask."""
     below, right = size[0] - part.shape[0], size[1] - part.shape[1]
+    if part.ndim == 3 and len(fill) != 3:  # OpenCV pads with four numbers at the most
+        whole = np.empty((*size, len(fill)), part.dtype)
+        whole[:] = fill
+        whole[: part.shape[0], : part.shape[1]] = part[:, ::-1] if flip else part
+        return whole
+    if flip:
+        part = cv2.flip(part, 1)
     if below or right:
-        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)  # type: ignore[assignment]
+        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)
     return part

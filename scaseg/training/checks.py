@@ -75,7 +75,7 @@ def check_batch(config: Run, model: Segmentor) -> None:
     shapes = {name: tensor.to("meta") for name, tensor in chain(model.named_parameters(), model.named_buffers())}
     try:
         with torch.no_grad():
-            functional_call(model, shapes, (torch.empty(per_device, 3, height, width, device="meta"),))
+            functional_call(model, shapes, (torch.empty(per_device, model.in_channels, height, width, device="meta"),))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):  # torch's words
             raise

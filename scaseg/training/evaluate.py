@@ -77,7 +77,7 @@ def evaluate(options: EvaluateConfig) -> Result:
     task.load_state_dict(checkpoint.state)
     journal = Journal(1)
     names = [source.name(i) for i in range(len(source))]
-    pictures = Pictures(folder, source.labels, spread(names, options.pictures))
+    pictures = Pictures(folder, source.labels, spread(names, options.pictures), run.dataset.form)
     counts = CountImages(source.labels.num_classes)
     callbacks: list[Callback] = [journal, pictures, counts, EvaluationLine()]
     if submission is not None:

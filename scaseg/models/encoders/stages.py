@@ -19,7 +19,8 @@ def stages_of(encoder: nn.Module) -> dict[str, int]:
         for parameter in named.values():
             parameter.requires_grad_(True)
         torch.manual_seed(0)
-        maps = encoder.eval()(torch.randn(1, 3, SIDE, SIDE, device=first.device, dtype=first.dtype))
+        inputs = getattr(encoder, "in_channels", 3)
+        maps = encoder.eval()(torch.randn(1, inputs, SIDE, SIDE, device=first.device, dtype=first.dtype))
         found: dict[str, int] = {}
         for stage, map_ in enumerate(maps, 1):
             gradients = torch.autograd.grad(map_.sum(), list(named.values()), retain_graph=True, allow_unused=True)
