@@ -15,6 +15,7 @@ from scaseg.data.folder import FolderDataset
 from scaseg.data.sizes import box_ratio
 from scaseg.data.source import Source
 from scaseg.data.transforms import training_pipeline
+from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.views import view, views
 from scaseg.form import RGB, Form
@@ -86,6 +87,10 @@ class TrainSamples(Dataset[TrainItem]):
             image, mask = self.source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
         else:
             image, mask = self.source.read(index)
+        if image.shape[2] != self.form.channels:
+            raise UserError(
+                f"{self.source.name(index)}: {image.shape[2]} channels, and dataset.channels={self.form.channels}"
+            )
         sample = self.pipeline(image=image, mask=mask, factor=factor)
         return {"image": torch.from_numpy(sample["image"]), "mask": torch.from_numpy(sample["mask"])}
 

@@ -67,9 +67,8 @@ def training_pipeline(augment: Augment, form: Form = RGB) -> A.Compose:
 
 def padding(form: Form) -> tuple[float, ...]:
     """What a picture is padded with, of each channel: its mean, which is 0 after normalisation."""
-    if form.is_rgb:
+    if form.mean is None:
         return PAD_COLOUR
-    assert form.mean is not None
     return tuple(float(round(one)) for one in form.mean) if form.dtype == "uint8" else form.mean
 
 

@@ -43,8 +43,9 @@ class Segmentor(nn.Module):
 
         Raises UserError for images of other channels, of which one would pass for all of them.
         """
-        if images.shape[1] != self.in_channels:
-            raise UserError(f"images {tuple(images.shape)}: this model takes (B, {self.in_channels}, H, W)")
+        channels = self.mean.shape[0]
+        if images.shape[1] != channels:
+            raise UserError(f"images {tuple(images.shape)}: this model takes (B, {channels}, H, W)")
         height, width = images.shape[2:]
         x = (images - self.mean) / self.std
         if height < 32 or width < 32:  # the coarsest map needs a cell; the padding is the mean colour

@@ -17,7 +17,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.asked import Asked
-from scaseg.schema import Run
+from scaseg.schema import Augment, Run
 
 log = logging.getLogger("scaseg")
 MOST_MASKS, MOST_SECONDS = 2_000, 5.0  # looked at before a training
@@ -109,6 +109,8 @@ def _ignored(config: Run, source: Source) -> Iterator[str]:
             "training.sync_batchnorm=true does nothing on CPUs, where torch has no SyncBatchNorm: each of the"
             f" {world} processes takes the statistics of its own part of a batch"
         )
+    if not config.dataset.form.is_rgb and config.augment.photometric and config.augment.hue != Augment().hue:
+        yield f"augment.hue={config.augment.hue} does nothing: {config.dataset.form.in_words} have no hue"
     on_disk = isinstance(source, FolderDataset)
     if hardware.cache is not None and not on_disk:
         yield f"hardware.cache={hardware.cache} does nothing: dataset={config.dataset.name} has no files"
