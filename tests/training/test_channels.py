@@ -16,12 +16,12 @@ from PIL import Image
 import scaseg
 from scaseg.data.draw import as_shown, overlay
 from scaseg.trained.model import TrainedModel
+from tests.data.channels import CHANNELS, SIGNAL, pictures
 from tests.test_cli import Cli, cli
 from tests.training.tiny import QUIET
 
 pytestmark = QUIET
 __all__ = ["cli"]
-CHANNELS, SIGNAL = 7, 5
 FORM = [f"dataset.channels={CHANNELS}", "dataset.dtype=uint16"]
 RECIPE = [
     *("dataset=folder", *FORM, "augment.resize_box=null", "protocol.box=null", "augment.crop_size=[64,64]"),
@@ -30,32 +30,6 @@ RECIPE = [
 ]
 TINY = ["backbone.channels=[8,16,40,32]", "backbone.depths=[1,1,1,1]", "decoder.embed_channels=16"]
 STEPS = ["training.max_steps=4", "training.val_every=2", "pictures=2"]
-
-
-def disc(rng: np.random.Generator, side: int) -> np.ndarray[Any, Any]:
-    rows, columns = np.mgrid[:side, :side]
-    (y, x), radius = rng.uniform(0.3, 0.7, 2) * side, rng.uniform(0.2, 0.3) * side
-    return (rows - y) ** 2 + (columns - x) ** 2 < radius**2
-
-
-def pictures(root: Path, count: int, side: int = 64) -> Path:
-    """A disc in noise in each channel, each its own; masks are of channel 5. Strips, planes and tiles in turn."""
-    rng = np.random.default_rng(0)
-    (root / "images").mkdir(parents=True)
-    (root / "masks").mkdir()
-    (root / "classes.yaml").write_text("[ground, water]")
-    for n in range(count):
-        discs = np.stack([disc(rng, side) for _ in range(CHANNELS)], -1)
-        image = (20_000 + 5_000.0 * discs + rng.normal(0, 800, discs.shape)).astype(np.uint16)
-        path, planes = root / f"images/p{n}.tif", np.ascontiguousarray(image.transpose(2, 0, 1))
-        if n % 3 == 0:
-            tifffile.imwrite(path, image, photometric="minisblack", planarconfig="contig")
-        elif n % 3 == 1:
-            tifffile.imwrite(path, planes, photometric="minisblack", planarconfig="separate", compression="deflate")
-        else:
-            tifffile.imwrite(path, image, photometric="minisblack", planarconfig="contig", tile=(32, 32))
-        Image.fromarray(discs[..., SIGNAL].astype(np.uint8)).save(root / f"masks/p{n}.png")
-    return root
 
 
 def succeeded(status: int, _: str, err: str) -> None:
