@@ -45,6 +45,7 @@ def create_model(
     backbone: str = "mit_b0",
     num_classes: int = 19,
     weights: str | PathLike[str] | None = None,
+    in_channels: int = 3,
     **options: Any,
 ) -> "Segmentor":
     """The nn.Module that `python -m scaseg.train decoder=... backbone=...` trains, for a loop of one's own.
@@ -57,6 +58,8 @@ def create_model(
     weights: of the whole model, as `weights=` of training: a checkpoint, a run's or a saved folder, a published file,
     an address or a hub name; where one of ours has other classes the classifier is a new one, and a warning is logged.
     None: `backbone_weights=`, the encoder's own (a file, an address, a hub name), or random ones from torch's seed.
+    in_channels: of the images. Others than three need `backbone_mean` and `backbone_std`, a number each; weights of RGB
+    are shared among them by a rule that is logged (scaseg.models.encoders.inputs).
     options: keys of conf/decoder/DECODER.yaml (attn="ca", embed_channels=256, lpm="none", query_pool=2, ...), and those
     of conf/backbone/BACKBONE.yaml with `backbone_` before them (backbone_drop_path=0.0).
 
@@ -65,7 +68,7 @@ def create_model(
     """
     from scaseg.create import create
 
-    return create(decoder, backbone, num_classes, weights, options)
+    return create(decoder, backbone, num_classes, weights, in_channels, options)
 
 
 def list_models() -> dict[str, list[str]]:

@@ -38,11 +38,14 @@ def main(cfg: BrowseConfig) -> None:
     source = build_source(cfg.part, cfg.data_dir, split)
     from scaseg.data import browse
     from scaseg.data.datasets import TrainSamples
+    from scaseg.data.normalisation import with_normalisation
+
+    form = with_normalisation(cfg.part, cfg.data_dir).form
 
     folder, name = Path(cfg.output), f"{cfg.part.name}_{split}"
     check_writable("output", folder)
     with stage("drawing samples"):
-        sheet = browse.contact_sheet(TrainSamples(source, cfg.augment, cfg.seed), cfg.samples)
+        sheet = browse.contact_sheet(TrainSamples(source, cfg.augment, cfg.seed, form), cfg.samples)
     _write(folder / f"{name}_samples.png", sheet)
     if source.labelled:
         pixels = browse.pixels_of(source, cfg.histogram_images, counting("counting pixels"))

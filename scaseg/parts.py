@@ -7,6 +7,7 @@ from math import inf
 from typing import ClassVar
 
 from scaseg.errors import UserError
+from scaseg.form import Form, form_of
 from scaseg.typed import Part, check_choice, check_number, check_range
 
 MOST_WEIGHT = 1e30  # of a class: float32 sums of more are infinite
@@ -62,7 +63,7 @@ class Decoder(Part):
 
 
 class DatasetPart(Part):
-    """The dataset. train_split, val_split: names of its splits.
+    """The dataset. train_split, val_split: names of its splits. form: of its pictures, see scaseg.form.
 
     groups: a regular expression; images in whose names it finds the same depend on each other, as frames of one video
     do. It changes what intervals say and nothing that is learned.
@@ -73,6 +74,11 @@ class DatasetPart(Part):
             re.compile(self.groups or "")
         except re.error as error:
             raise UserError(f"dataset.groups={self.groups}: no regular expression ({error})") from error
+        form_of(self.values)
+
+    @property
+    def form(self) -> Form:
+        return form_of(self.values)
 
     @property
     def groups(self) -> str | None:

@@ -10,6 +10,7 @@ from scaseg.aligned import aligned
 from scaseg.commands import command
 from scaseg.config import DataConfig
 from scaseg.files import write_json
+from scaseg.parts import DatasetPart
 from scaseg.progress import counting
 from scaseg.typed import Json
 
@@ -27,7 +28,10 @@ class PrepareConfig(DataConfig):
 
 
 def prepare(cfg: PrepareConfig) -> Json:
-    """Unpack, verify, print; the figures also go into `scaseg_prepared.json` in the dataset's folder."""
+    """Unpack, verify, print; the figures also go into `scaseg_prepared.json` in the dataset's folder.
+
+    Of pictures that are no RGB of 8 bits the channels' mean and deviation are measured and kept there too.
+    """
     from scaseg.data.build import dataset_class, labels_of
     from scaseg.data.prepare import unpack_all, verify_all
     from scaseg.errors import UserError
@@ -64,7 +68,19 @@ def prepare(cfg: PrepareConfig) -> Json:
     except OSError as error:
         raise UserError(f"{report} cannot be written: {error.strerror}; the data are sound") from error
     print(f"figures: {report}")
+    if not dataset.form.is_rgb:
+        _normalise(dataset, folder)
     return content
+
+
+def _normalise(dataset: DatasetPart, folder: Path) -> None:
+    from scaseg.data.normalisation import FILE, write_measured
+
+    if dataset.form.mean is not None:
+        print("dataset.mean and dataset.std are given: nothing was measured")
+        return
+    rows = list(write_measured(dataset, folder, counting(f"measuring {dataset.train_split}")))
+    print(f"\n{aligned(rows)}\nnormalisation of {dataset.form.in_words}, over all pixels: {folder / FILE}")
 
 
 def _table(found: "Sequence[Verified]", names: Sequence[str], official: dict[str, int]) -> str:

@@ -42,7 +42,12 @@ LATER: dict[str, object] = {
     "callbacks": {},
     "teacher": None,
     "distillation": {},
+    "dataset.channels": 3,
+    "dataset.dtype": "uint8",
+    "dataset.mean": None,
+    "dataset.std": None,
 }
+UNSEEN = ("groups", "channel_names", "show_channels")  # of a dataset's options those that change nothing learned
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
 IN_STEPS = ("max_steps", "val_every")
 
@@ -227,7 +232,7 @@ class Run(Settings, Parts):
     def identity(self) -> Json:
         """What determines the result, as plain values: of files their fingerprints count, not where they lie."""
         plain = {key: value for key, value in to_plain(self).items() if key not in NOT_IDENTITY}
-        plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key != "groups"}
+        plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key not in UNSEEN}
         for key, digest in self.fingerprints.items():
             part, _, option = key.partition(".")
             if option:

@@ -9,7 +9,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "scaseg"
 LEVELS = [  # a module may import from its own level and from those before it
-    ("errors", "aligned", "torchvision_fix", "typed", "parts", "files", "machine", "progress", "pages", "named"),
+    (
+        "errors",
+        "aligned",
+        "torchvision_fix",
+        "typed",
+        "parts",
+        "files",
+        "machine",
+        "progress",
+        "pages",
+        "named",
+        "form",
+    ),
     ("statistics",),
     ("data.sizes", "data.labels", "data.augment", "evaluation.protocol"),
     ("schema",),

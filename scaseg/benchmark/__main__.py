@@ -7,6 +7,7 @@ import sys
 from scaseg.benchmark.options import BenchmarkConfig, Format
 from scaseg.commands import command
 from scaseg.config import run_of
+from scaseg.errors import UserError
 from scaseg.schema import check_trainable
 
 
@@ -15,6 +16,8 @@ def main(cfg: BenchmarkConfig) -> None:
     """Print tables, or one JSON object as the last line of standard output."""
     run = run_of(cfg)
     check_trainable(run)
+    if cfg.suite is not None and not run.dataset.form.is_rgb:
+        raise UserError(f"suite={cfg.suite.value} is measured on RGB of 8 bits, not on {run.dataset.form.in_words}")
     if cfg.suite is not None:
         from scaseg.benchmark.measurement import record
         from scaseg.benchmark.measurement import show as show_rows

@@ -14,7 +14,7 @@ from scaseg.complexity.memory import peak_memory
 from scaseg.config import image_size
 from scaseg.data.build import num_classes
 from scaseg.models.build import build_segmentor
-from scaseg.parts import Backbone, Decoder
+from scaseg.models.segmentor import Segmentor
 from scaseg.progress import stage
 from scaseg.schema import Run
 from scaseg.trained.device import chosen_device
@@ -29,13 +29,15 @@ def benchmark(cfg: BenchmarkConfig, run: Run) -> Json:
     """
     size = image_size(run.protocol, run.augment, cfg.image_size)
     classes = num_classes(run.dataset, run.data_dir)
-    backbone, decoder = run.backbone, run.decoder
+    backbone, decoder, form = run.backbone, run.decoder, run.dataset.form.unscaled
     with stage("counting parameters and multiply-adds"):
-        parameters = summary.parameters(backbone, decoder, classes)
-        counts = summary.counts(backbone, decoder, classes, size)
-        published = summary.published_counts(backbone, decoder, classes, size)
+        parameters = summary.parameters(backbone, decoder, classes, form.channels)
+        counts = summary.counts(backbone, decoder, classes, size, form.channels)
+        published = summary.published_counts(backbone, decoder, classes, size, form.channels)
+    with torch.device("meta"):
+        segmentor = build_segmentor(backbone, decoder, classes, form)
     with stage("deriving peak memory"):
-        peak = _memory(backbone, decoder, classes, size, cfg.backward)
+        peak = _memory(segmentor, size, cfg.backward)
     memory = {"how": "derived: float32, batch 1, CPU kernels, without scratch space"}
     return {
         "backbone": backbone.name,
@@ -58,15 +60,11 @@ def benchmark(cfg: BenchmarkConfig, run: Run) -> Json:
         },
         "not_counted": {**counts.unknown, **published.unknown},
         "peak_memory": memory | peak,
-        "latency": _latency(cfg, backbone, decoder, classes, size) if cfg.latency else None,
+        "latency": _latency(cfg, run, classes, size) if cfg.latency else None,
     }
 
 
-def _memory(
-    backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int], backward: bool
-) -> dict[str, int]:
-    with torch.device("meta"):
-        segmentor = build_segmentor(backbone, decoder, classes)
+def _memory(segmentor: Segmentor, size: tuple[int, int], backward: bool) -> dict[str, int]:
     forward = peak_memory(segmentor, size)
     memory = {"parameters_bytes": forward.parameters, "forward_bytes": forward.total}
     if backward:
@@ -74,12 +72,12 @@ def _memory(
     return memory
 
 
-def _latency(cfg: BenchmarkConfig, backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int]) -> Json:
+def _latency(cfg: BenchmarkConfig, run: Run, classes: int, size: tuple[int, int]) -> Json:
     device, dtype = chosen_device(cfg.hardware), getattr(torch, cfg.dtype.value)
-    segmentor = build_segmentor(backbone, decoder, classes).eval().to(device, dtype)
+    segmentor = build_segmentor(run.backbone, run.decoder, classes, run.dataset.form.unscaled).eval().to(device, dtype)
     if cfg.compile:
         segmentor.compile()
-    image = torch.rand(cfg.batch_size, 3, *size).mul_(255).to(device, dtype)
+    image = torch.rand(cfg.batch_size, segmentor.in_channels, *size).mul_(255).to(device, dtype)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with stage(f"timing {cfg.warmup} + {cfg.rounds} forward passes"), torch.inference_mode():

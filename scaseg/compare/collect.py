@@ -12,6 +12,7 @@ from scaseg.compare.calibration import calibration_counts
 from scaseg.compare.contenders import Contender, predicted
 from scaseg.compare.measures import Settings
 from scaseg.data.datasets import EvalItem, EvalSamples
+from scaseg.data.draw import as_shown
 from scaseg.data.labels import Mask
 from scaseg.data.source import Source
 from scaseg.evaluation.boundaries import (
@@ -103,7 +104,8 @@ def _kept(
     if not wanted and len(shown) >= pictures and difference <= shown[0].difference:
         return shown
     image, truth = source.read(number)
-    item = Shown(difference, number, name, image, truth, tuple(predicted[start] for start in starts), tuple(scores))
+    picture = as_shown(image, contenders[0].runs[0].form)
+    item = Shown(difference, number, name, picture, truth, tuple(predicted[start] for start in starts), tuple(scores))
     heapq.heappush(shown, item)
     if not wanted and len(shown) > pictures:
         heapq.heappop(shown)

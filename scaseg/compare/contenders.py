@@ -20,7 +20,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
-from scaseg.schema import Run, Which
+from scaseg.schema import UNSEEN, Run, Which
 from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
 from scaseg.typed import to_plain
@@ -78,6 +78,11 @@ def contenders(options: Models) -> list[Contender]:
                 f"{first.path} is of {first.config.dataset.name} with {len(first.classes)} classes, {run.path} of"
                 f" {run.config.dataset.name} with {len(run.classes)}: compare runs of one dataset"
             )
+        if (run.form.channels, run.form.dtype) != (first.form.channels, first.form.dtype):
+            raise UserError(
+                f"{first.path} takes {first.form.in_words}, {run.path} {run.form.in_words}: compare runs that see"
+                " the same pictures"
+            )
     for letter, runs in found.items():
         kinds = {identity_of(run.config) for run in runs}
         if len(kinds) > 1:
@@ -110,7 +115,14 @@ def _paths(given: str, which: Which) -> list[Path]:
 def identity_of(run: Run) -> str:
     """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
     recipe = [run.training, run.loss, run.optimizer, run.schedule]
-    parts = [run.backbone, run.decoder, run.dataset.changed(groups=None), run.augment, run.protocol, *recipe]
+    parts = [
+        run.backbone,
+        run.decoder,
+        run.dataset.changed(**dict.fromkeys(UNSEEN)),
+        run.augment,
+        run.protocol,
+        *recipe,
+    ]
     text: str = json.dumps(to_plain(parts), sort_keys=True)
     return text
 

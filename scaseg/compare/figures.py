@@ -69,7 +69,8 @@ def _side_by_side(models: Sequence[Contender], source: Source, wanted: list[int]
 
 def _sample(run: TrainedModel, source: Source, i: int) -> tuple[EvalItem, Picture, Mask]:
     """The item as the model's protocol has it, the image at the truth's size (H, W, 3), and the truth."""
-    picture, truth = source.read(i)
+    image, truth = source.read(i)
+    picture = draw.as_shown(image, run.form)
     if picture.shape[:2] != truth.shape:
         picture = cv2.resize(picture, truth.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
     return EvalSamples(source, run.protocol)[i], picture, truth

@@ -162,7 +162,8 @@ def count_encoder(encoder: nn.Module, image_size: tuple[int, int]) -> tuple[Coun
     Stage i holds what map i needs and the maps before it do not.
     """
     device = next(encoder.parameters()).device
-    recorder, features = _record(encoder, torch.empty(1, 3, *image_size, device=device))
+    inputs = getattr(encoder, "in_channels", 3)
+    recorder, features = _record(encoder, torch.empty(1, inputs, *image_size, device=device))
     ends = [recorder.operations_before(feature) for feature in features]
 
     def stage(number: int, operation: Operation) -> str:

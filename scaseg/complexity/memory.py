@@ -96,7 +96,7 @@ def peak_memory(model: nn.Module, image_size: tuple[int, int], batch_size: int =
         model.train(backward)
         try:
             with live, torch.set_grad_enabled(backward):
-                image = torch.empty(batch_size, 3, *image_size)
+                image = torch.empty(batch_size, getattr(model, "in_channels", 3), *image_size)
                 torch.func.functional_call(_Pass(model, backward), state, (image,))
         finally:
             model.train(training)

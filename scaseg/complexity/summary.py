@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from scaseg.complexity.count import Counts, count_decoder, count_encoder
 from scaseg.complexity.published import as_built, as_published, idle_resize, unused_parameters
-from scaseg.models.build import build_module
+from scaseg.models.build import build_encoder, build_module
 from scaseg.parts import Backbone, Decoder
 from scaseg.typed import Part, to_plain
 
@@ -28,9 +28,9 @@ class Parameters:
         return self.encoder + self.decoder
 
 
-def parameters(backbone: Backbone, decoder: Decoder, num_classes: int) -> Parameters:
+def parameters(backbone: Backbone, decoder: Decoder, num_classes: int, in_channels: int = 3) -> Parameters:
     """Of the model for K classes."""
-    encoder = _encoder(_key(backbone))
+    encoder = _encoder(_key(backbone), in_channels)
     channels = tuple(encoder.channels)  # type: ignore[arg-type]
     number = _number(_decoder(_key(decoder), channels, num_classes))
     built = _number(_decoder(_key(as_built(decoder)), channels, num_classes))
@@ -38,23 +38,27 @@ def parameters(backbone: Backbone, decoder: Decoder, num_classes: int) -> Parame
     return Parameters(_number(encoder), number, _number(encoder) + built + unused)
 
 
-def counts(backbone: Backbone, decoder: Decoder, num_classes: int, image_size: tuple[int, int]) -> Counts:
+def counts(
+    backbone: Backbone, decoder: Decoder, num_classes: int, image_size: tuple[int, int], in_channels: int = 3
+) -> Counts:
     """Multiply-adds of the model as configured, on one image of (height, width)."""
-    encoder, _ = _encoder_counts(_key(backbone), image_size)
+    encoder, _ = _encoder_counts(_key(backbone), image_size, in_channels)
     return encoder + _decoder_counts(_key(decoder), _key(backbone), num_classes, image_size)
 
 
-def published_counts(backbone: Backbone, decoder: Decoder, num_classes: int, image_size: tuple[int, int]) -> Counts:
+def published_counts(
+    backbone: Backbone, decoder: Decoder, num_classes: int, image_size: tuple[int, int], in_channels: int = 3
+) -> Counts:
     """Multiply-adds of the same model in the form that the paper counts: nothing rewritten, idle work included."""
-    written_out = counts(backbone, as_published(decoder), num_classes, image_size)
+    written_out = counts(backbone, as_published(decoder), num_classes, image_size, in_channels)
     channels = tuple(_encoder(_key(backbone)).channels)  # type: ignore[arg-type]
     idle = idle_resize(decoder, channels, image_size)
     return written_out + Counts({"decoder idle resize": (0, idle)} if idle else {}, {})
 
 
 @cache
-def _encoder_counts(key: str, image_size: tuple[int, int]) -> tuple[Counts, list[Tensor]]:
-    return count_encoder(_encoder(key), image_size)
+def _encoder_counts(key: str, image_size: tuple[int, int], in_channels: int = 3) -> tuple[Counts, list[Tensor]]:
+    return count_encoder(_encoder(key, in_channels), image_size)
 
 
 @cache
@@ -65,9 +69,9 @@ def _decoder_counts(key: str, backbone: str, num_classes: int, image_size: tuple
 
 
 @cache
-def _encoder(key: str) -> nn.Module:
+def _encoder(key: str, in_channels: int = 3) -> nn.Module:
     with torch.device("meta"):
-        return build_module(Backbone(json.loads(key)), "backbone")
+        return build_encoder(Backbone(json.loads(key)), in_channels)
 
 
 @cache

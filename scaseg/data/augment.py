@@ -5,6 +5,7 @@ from math import inf
 
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import check_box
+from scaseg.form import Form
 from scaseg.typed import Checked, Yaml, number
 
 PAD_COLOUR = (124, 116, 104)  # the model's mean: what is 0 after normalisation
@@ -31,3 +32,10 @@ class Augment(Checked):
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < inf:
             raise UserError(f"augment.scale={self.scale}: two factors, the smaller first")
         check_box("augment.resize_box", self.resize_box)
+
+
+def padding(form: Form) -> tuple[float, ...]:
+    """What a picture is padded with, of each channel: its mean, which is 0 after normalisation."""
+    if form.mean is None:
+        return PAD_COLOUR
+    return tuple(float(round(one)) for one in form.mean) if form.dtype == "uint8" else form.mean

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scaseg.data import draw
-from scaseg.data.augment import PAD_COLOUR
 from scaseg.data.datasets import TrainSamples
-from scaseg.data.folder import Picture
-from scaseg.data.labels import IGNORE, LabelTable
+from scaseg.data.draw import Picture
+from scaseg.data.labels import IGNORE, Colour, LabelTable
 from scaseg.data.survey import survey
 
 CELL = 300  # pixels, the width of one picture
@@ -28,13 +27,18 @@ def contact_sheet(samples: TrainSamples, count: int) -> Picture:
     """
     cells: list[Picture] = []
     seen: set[int] = set()
-    padded = False
+    padding: Colour | None = None  # as it is shown
     for n in range(count):
         sample = samples[n]
-        image, mask = sample["image"].numpy(), sample["mask"].numpy()
+        seen_by_model, mask = sample["image"].numpy(), sample["mask"].numpy()
+        image = draw.as_shown(seen_by_model, samples.form)
         seen |= set(np.unique(mask).tolist())
-        padded |= bool(((mask[-1] == IGNORE) & (image[-1] == PAD_COLOUR).all(-1)).any())
-        padded |= bool(((mask[:, -1] == IGNORE) & (image[:, -1] == PAD_COLOUR).all(-1)).any())
+        fill = np.array(samples.crop.fill, seen_by_model.dtype)
+        for edge in (-1, (slice(None), -1)):
+            at = (mask[edge] == IGNORE) & (seen_by_model[edge] == fill).all(-1)
+            if at.any():
+                red, green, blue = image[edge][at][0].tolist()
+                padding = red, green, blue
         height = max(1, round(CELL * image.shape[0] / image.shape[1]))
         pair = [
             _framed(cv2.resize(picture, (CELL, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
@@ -44,10 +48,11 @@ def contact_sheet(samples: TrainSamples, count: int) -> Picture:
     while len(cells) % COLUMNS:
         cells.append(np.full_like(cells[0], 255))
     rows = [np.hstack(cells[k : k + COLUMNS]) for k in range(0, len(cells), COLUMNS)]
-    more = {"padding (ignored)": PAD_COLOUR} if padded else {}
-    ignored = {"ignored": None} if IGNORE in seen else {}
+    more: dict[str, Colour | None] = {"ignored": None} if IGNORE in seen else {}
+    if padding is not None:
+        more |= {"padding (ignored)": padding}
     shown = sorted(seen - {IGNORE})
-    return np.vstack([*rows, draw.legend(samples.source.labels, rows[0].shape[1], shown, {**ignored, **more})])
+    return np.vstack([*rows, draw.legend(samples.source.labels, rows[0].shape[1], shown, more)])
 
 
 def pixels_of(

@@ -3,12 +3,14 @@
 import inspect
 from typing import Any
 
+from scaseg.data.folder import FolderDataset
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
 from scaseg.named import DATASETS, named_class
 from scaseg.parts import DatasetPart
 
-OURS = ("train_split", "val_split", "query_pool", "groups")  # of the part's keys those that no class takes
+OF_FORM = ("channels", "dtype", "channel_names", "show_channels", "mean", "std")
+OURS = ("train_split", "val_split", "query_pool", "groups", *OF_FORM)  # of the part's keys those that no class takes
 
 
 def dataset_class(dataset: DatasetPart) -> Any:
@@ -35,12 +37,15 @@ def build_source(dataset: DatasetPart, data_dir: str | None, split: str) -> Any:
     """The dataset's images and masks of one split; UserError where they are not there or not right."""
     kind, options = dataset_class(dataset), dataset.arguments(*OURS)
     try:
-        return kind(data_dir=data_dir, split=split, **options)
+        source = kind(data_dir=data_dir, split=split, **options)
     except TypeError as error:
         known = [key for key in inspect.signature(kind).parameters if key not in ("data_dir", "split")]
         unknown = [key for key in options if key not in known]
         wrong = f"no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}" if unknown else error
         raise UserError(f"dataset={dataset.name}: {wrong}") from error
+    if isinstance(source, FolderDataset):
+        source.form = dataset.form
+    return source
 
 
 def groups_of(dataset: DatasetPart) -> str | None:

@@ -15,13 +15,14 @@ from scaseg.data.overheard import overhearing
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 
-Picture = npt.NDArray[np.uint8]
+Picture = npt.NDArray[np.uint8 | np.float32]  # (H, W, C): RGB of 8 bits, or of another form (scaseg.form)
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000")  # PostScript would run a program
 MOST_PIXELS = 2 * 89_478_485  # of one image, Pillow's own bound: a small file may claim to be huge
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LIBTIFF = re.compile(r"(_?[A-Z]\w+|tempfile\.tif): |More samples per pixel")  # its functions' names begin its lines
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _ASSOCIATED = {"La": "LA", "RGBa": "RGBA"}  # alpha multiplied in
+_MEND = "save it as RGB or grey of 8 bits, or train on it as it is (dataset.channels, dataset.dtype)"
 _ERRORS = (OSError, ValueError, SyntaxError, TypeError, EOFError, OverflowError, KeyError, IndexError)
 _OTHERS = {
     b"%PDF": "PDF",
@@ -80,7 +81,7 @@ def as_rgb(image: Image.Image, where: str) -> Picture:
     except _ERRORS as error:
         raise damaged(where, error) from error
     if unclear is not None:
-        raise UserError(f"{where}: {unclear}; save it as RGB or grey of 8 bits")
+        raise UserError(f"{where}: {unclear}; {_MEND}")
     turn = _turn(image)  # 1 of a TIFF that Pillow has turned in loading it
     if image.mode in (*_SIXTEEN_BITS, "I"):
         grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)  # Pillow's own conversion would clip
@@ -125,7 +126,7 @@ def _what_else(file: Any, start: bytes) -> str:
     if not start:
         return "an empty file"
     if start[:4] in _TIFF:
-        return f"{_unclear_file(file) or 'a TIFF that Pillow does not read'}; save it as RGB or grey of 8 bits"
+        return f"{_unclear_file(file) or 'a TIFF that Pillow does not read'}; {_MEND}"
     other = next((name for prefix, name in _OTHERS.items() if start.startswith(prefix)), None)
     if start[4:8] == b"ftyp":
         other = _CONTAINERS.get(start[8:12], "a video")

@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from scaseg.errors import UserError
 from scaseg.files import replacing
 
 log = logging.getLogger("scaseg")
+Kind = TypeVar("Kind", bound=np.generic)
 SHARED_MEMORY = Path("/dev/shm")  # a folder in memory, which all loader processes see
 _PREFIX = "scaseg-cache-"
 _FORM = 2  # of entries; 1 had images as stored, whatever their EXIF orientation
@@ -42,7 +43,7 @@ class Cache:
             except OSError as error:
                 raise UserError(f"hardware.cache={where}: no such folder can be made ({error.strerror})") from error
 
-    def get(self, path: str, decode: Callable[..., npt.NDArray[np.uint8]], *options: Any) -> npt.NDArray[np.uint8]:
+    def get(self, path: str, decode: Callable[..., npt.NDArray[Kind]], *options: Any) -> npt.NDArray[Kind]:
         """`decode(path, *options)`, from the cache where it is there. The array may be written to."""
         try:
             stat = os.stat(path)  # noqa: PTH116 (Path is slower)
@@ -59,7 +60,7 @@ class Cache:
             self._store(entry, array)
         return array
 
-    def _store(self, entry: Path, array: npt.NDArray[np.uint8]) -> None:
+    def _store(self, entry: Path, array: npt.NDArray[Any]) -> None:
         try:
             entry.parent.mkdir(exist_ok=True)
             with replacing(entry, durable=False) as beside:

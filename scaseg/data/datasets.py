@@ -24,26 +24,27 @@ from scaseg.data.transforms import ScaledCrop, training_pipeline
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.views import view, views
+from scaseg.form import RGB, Form
 
 _ORDER, _AUGMENT = 0, 1  # streams of random numbers beside the seed
 
 
 class TrainItem(TypedDict):
-    """Image (H, W, 3) and mask (H, W), both uint8."""
+    """Image (H, W, C), uint8 or float32 by its form, and mask (H, W) uint8."""
 
     image: Tensor
     mask: Tensor
 
 
 class TrainBatch(TypedDict):
-    """Images (B, 3, H, W) and masks (B, H, W), both uint8."""
+    """Images (B, C, H, W), uint8 or float32, and masks (B, H, W) uint8."""
 
     image: Tensor
     mask: Tensor
 
 
 class EvalItem(TypedDict):
-    """An image as the protocol shows it (h, w, 3), its mask (H, W), its name; views: it at each scale."""
+    """An image as the protocol shows it (h, w, C), its mask (H, W), its name; views: it at each scale."""
 
     image: Tensor
     mask: Tensor
@@ -70,13 +71,13 @@ def trained_on(train: Source | None, other: Source) -> int:
 class TrainSamples(Dataset[TrainItem]):
     """Augmented samples indexed by the run's sample counter n = 0, 1, 2, ... across epochs.
 
-    Epoch n // len(source) goes through the source in an order of its own.
-    Item: image (H, W, 3) and mask (H, W), both uint8.
+    Epoch n // len(source) goes through the source in an order of its own. form: of the source's pictures, with their
+    normalisation where they are no RGB of 8 bits.
     """
 
-    def __init__(self, source: Source, augment: Augment, seed: int):
-        self.source, self.seed = source, seed
-        self.augment, self.pipeline = augment, training_pipeline(augment)
+    def __init__(self, source: Source, augment: Augment, seed: int, form: Form = RGB):
+        self.source, self.seed, self.form = source, seed, form
+        self.augment, self.pipeline = augment, training_pipeline(augment, form)
         self.crop = next(one for one in self.pipeline.transforms if isinstance(one, ScaledCrop))
         self._order: tuple[int, Any] = -1, None
 
@@ -91,23 +92,28 @@ class TrainSamples(Dataset[TrainItem]):
             image, mask = self.source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
         else:
             image, mask = self.source.read(index)
+        if image.shape[2] != self.form.channels:
+            raise UserError(
+                f"{self.source.name(index)}: {image.shape[2]} channels, and dataset.channels={self.form.channels}"
+            )
         return self._augmented(index, image, mask, factor)
 
     def _augmented(self, index: int, image: Picture, mask: Mask, factor: float) -> TrainItem:
         """Raises UserError where the user's transforms do not take the image, or make no image of it."""
         asked = self.augment.before or self.augment.transforms
         where = f"augment, of {self.source.name(index)} ({image.shape[1]}x{image.shape[0]})"
+        size = self.crop.crop_size
+        right = {"image": ((*size, image.shape[2]), image.dtype), "mask": (size, mask.dtype)}
         try:
             sample = self.pipeline(image=image, mask=mask, factor=factor)
         except Exception as error:  # each transform has errors of its own
             if not asked:
                 raise
             raise UserError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-        size = self.crop.crop_size
-        for name, shape in (("image", (*size, 3)), ("mask", size)) if asked else ():
+        for name, (shape, dtype) in right.items() if asked else ():
             array = sample[name]
-            if (array.shape, array.dtype) != (shape, np.uint8):
-                raise UserError(f"{where}: the {name} becomes {array.shape} {array.dtype}, must be {shape} uint8")
+            if (array.shape, array.dtype) != (shape, dtype):
+                raise UserError(f"{where}: the {name} becomes {array.shape} {array.dtype}, must be {shape} {dtype}")
         return {"image": torch.from_numpy(sample["image"]), "mask": torch.from_numpy(sample["mask"])}
 
     def index(self, n: int) -> int:
@@ -122,7 +128,7 @@ class TrainSamples(Dataset[TrainItem]):
 class EvalSamples(Dataset[EvalItem]):
     """Samples as the protocol shows them: the image resized into its box, the mask at its own size.
 
-    Item: image (h, w, 3) uint8, mask (H, W) uint8, name; with scales other than 1 also `views`, the image at each.
+    Item: image (h, w, C), mask (H, W) uint8, name; with scales other than 1 also `views`, the image at each.
     """
 
     def __init__(self, source: Source, protocol: Protocol):
@@ -141,15 +147,15 @@ class EvalSamples(Dataset[EvalItem]):
 
 
 def collate_train(samples: Sequence[TrainItem | EvalItem]) -> TrainBatch:
-    """Images (B, 3, H, W) uint8, channels last in memory; masks (B, H, W) uint8."""
+    """Images (B, C, H, W), channels last in memory; masks (B, H, W) uint8."""
     batch = default_collate([{"image": s["image"], "mask": s["mask"]} for s in samples])
     return {"image": batch["image"].permute(0, 3, 1, 2), "mask": batch["mask"]}
 
 
 def collate_eval(samples: Sequence[EvalItem]) -> EvalBatch:
-    """As collate_train where all sizes are equal, else lists of (3, h, w) and of (H, W); and the names.
+    """As collate_train where all sizes are equal, else lists of (C, h, w) and of (H, W); and the names.
 
-    `views`, where there are any: a list over scales of (B, 3, h, w), else over samples of lists of (3, h, w).
+    `views`, where there are any: a list over scales of (B, C, h, w), else over samples of lists of (C, h, w).
     """
     names, several = [s["name"] for s in samples], "views" in samples[0]
     if len({(s["image"].shape, s["mask"].shape) for s in samples}) == 1:

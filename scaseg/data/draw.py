@@ -7,14 +7,31 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scaseg.data import by_pillow
 from scaseg.data.labels import IGNORE, Colour, LabelTable, Mask
 from scaseg.files import write_bytes
+from scaseg.form import Form
 
 Picture = npt.NDArray[np.uint8]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MARGIN = 6
 SMALL, LARGE = 0.4, 0.45  # scales of the font
 INK = (20, 20, 20)
+
+
+STRETCH = (2, 98)  # percentiles of an image's own numbers, of each channel, that are shown black and white
+
+
+def as_shown(image: by_pillow.Picture, form: Form) -> Picture:
+    """An image of any form (H, W, C) as people see it, RGB: the channels of form.shown; wide numbers by STRETCH."""
+    if form.shown == (0, 1, 2) and form.is_rgb:
+        return image.astype(np.uint8, copy=False)
+    chosen = image[..., list(form.shown)]
+    if form.dtype == "uint8":
+        return chosen.astype(np.uint8, copy=False)
+    low, high = np.percentile(chosen, STRETCH, axis=(0, 1))
+    shown: Picture = (255 * np.clip((chosen - low) / np.maximum(high - low, 1e-12), 0, 1)).astype(np.uint8)
+    return shown
 
 
 def overlay(image: Picture, mask: Mask, labels: LabelTable, opacity: float = 0.6) -> Picture:

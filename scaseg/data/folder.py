@@ -19,6 +19,7 @@ from scaseg.data.pairing import listed, paired
 from scaseg.data.release import Archive, Submission
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
+from scaseg.form import RGB, Form
 
 if TYPE_CHECKING:
     from scaseg.data.cache import Cache
@@ -38,6 +39,7 @@ class FolderDataset:
     """
 
     cache: "Cache | None" = None  # set by who reads the same files many times
+    form: Form = RGB  # of the pictures; set by who knows the configuration
 
     labels: LabelTable  # an instance may have a table of its own (Cityscapes' trainIds)
     splits: ClassVar[tuple[str, ...]]
@@ -77,7 +79,7 @@ class FolderDataset:
         return self.pairs[i].name
 
     def read(self, i: int, ratio: Callable[[Size], float] | None = None) -> tuple[Picture, Mask]:
-        """Sample i: image (H, W, 3) uint8 RGB, mask (H, W) uint8 train ids, all IGNORE in a split without masks.
+        """Sample i: image (H, W, C) by its form, mask (H, W) uint8 train ids, all IGNORE in a split without masks.
 
         `ratio`, from (H, W), is what the caller will resize the image by: a JPEG may then come decoded at
         1/2, 1/4 or 1/8 of its size, but never below what it will be resized to.
@@ -98,19 +100,19 @@ class FolderDataset:
         if self.mask_pixels == STORED:
             ids = upright(ids, turn)
         if image.shape[:2] not in (ids.shape, tuple(-(-side // reduce) for side in ids.shape)):
-            raise _sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels)
+            raise _sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels, self.form)
         return image, ids
 
     def check_size(self, i: int) -> int:
         """UserError where headers tell that image and mask differ in size; returns the image's EXIF orientation."""
         pair = self.pairs[i]
-        (height, width), turn = size_and_turn(pair.image)
+        (height, width), turn = size_and_turn(pair.image, self.form)
         if pair.mask is not None:
             mask, its = size_and_turn(pair.mask)
             if self.mask_pixels == STORED and (its > 4) != (turn > 4):
                 mask = mask[::-1]  # as stored, then turned with the image
             if mask != (height, width):
-                raise _sizes_differ(pair, mask, self.mask_pixels)
+                raise _sizes_differ(pair, mask, self.mask_pixels, self.form)
         return turn
 
     @staticmethod
@@ -122,7 +124,7 @@ class FolderDataset:
         """The mask of sample i alone; where there is none, IGNORE at the image's size, which its header tells."""
         pair = self.pairs[i]
         if pair.mask is None:
-            return np.full(size_and_turn(pair.image)[0], IGNORE, np.uint8)
+            return np.full(size_and_turn(pair.image, self.form)[0], IGNORE, np.uint8)
         ids = read_mask(pair.mask, self.mask_pixels == UPRIGHT)
         return self.labels.encode(upright(ids, self._turn(i)), pair.mask)
 
@@ -153,14 +155,15 @@ class FolderDataset:
     def _head(self, path: str) -> tuple[bool, int]:
         """Whether a file is a JPEG, and its EXIF orientation."""
         if path not in self._heads:
-            self._heads[path] = is_jpeg(path), size_and_turn(path)[1]
+            self._heads[path] = is_jpeg(path), size_and_turn(path, self.form)[1]
         return self._heads[path]
 
     def _image(self, path: str, reduce: int = 1) -> tuple[Picture, int]:
         if self.cache is None:
-            return decode(read_bytes(path), path, reduce)
+            return decode(read_bytes(path), path, reduce, self.form)
         jpeg, turn = self._head(path)
-        return self.cache.get(path, read_image, reduce if jpeg else 1), turn
+        form = () if self.form.is_rgb else (Form(self.form.channels, self.form.dtype),)  # what decides about numbers
+        return self.cache.get(path, read_image, reduce if jpeg else 1, *form), turn
 
     def _ids(self, path: str, turned: bool) -> Mask:
         return read_mask(path, turned) if self.cache is None else self.cache.get(path, read_mask, turned)
@@ -210,8 +213,8 @@ def _left_out(split: str, count: int, first: str) -> None:
     log.warning("left out of the %s split, being no image by its name: %s%s", split, first, more)
 
 
-def _sizes_differ(pair: Pair, mask: Size, pixels: str) -> UserError:
-    image, turn = size_and_turn(pair.image)
+def _sizes_differ(pair: Pair, mask: Size, pixels: str, form: Form) -> UserError:
+    image, turn = size_and_turn(pair.image, form)
     swapped = turn > 4 and mask == image[::-1]
     says = f"{pair.image} is {_size(image)}"
     mend = "Pair the right files, or make them again from the original data"

@@ -24,18 +24,23 @@ def images_in(
 ) -> Listing:
     """The images NAME<ending>.{jpg,png,...} of a folder, in any case; `deep`: of the folders in it, `but` one.
 
+    Arrays, .npy, are images where the folder has no other: they lie beside images for many reasons.
     masks_too: the suffix of masks that lie among them, to be left out.
     """
-    found = Listing({}, [])
+    found, of_arrays = Listing({}, []), dict[str, str]()
     for path, name in walk(str(folder), deep, _passed(but)):
         stem, suffix = os.path.splitext(name)  # noqa: PTH122 (here and below: Path is 10x slower)
         if masks_too is not None and name.endswith(masks_too):
             continue
         if suffix.lower() in images.SUFFIXES and stem.endswith(ending):
             _add(found.files, stem[: len(stem) - len(ending)], path)
+        elif suffix.lower() == images.ARRAY and stem.endswith(ending):
+            _add(of_arrays, stem[: len(stem) - len(ending)], path)
         else:
             found.others.append(path)
-    return found
+    if found.files:
+        return Listing(found.files, [*found.others, *of_arrays.values()])
+    return Listing(of_arrays, found.others)
 
 
 def masks_in(folder: Path, suffix: str, deep: bool = False, alone: bool = True, but: Path | None = None) -> Listing:

@@ -20,6 +20,10 @@ class Distortion(NamedTuple):
     hue: int
     after: Mask | None
 
+    def apply(self, image: Picture) -> Picture:
+        """Image (H, W, 3) uint8 -> the same."""
+        return distort(image, self)
+
 
 def distort(image: Picture, drawn: Distortion) -> Picture:
     """Apply it to (H, W, 3) uint8 RGB: at most two tables and one turn through HSV."""

@@ -11,29 +11,40 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from scaseg.data.augment import PAD_COLOUR, Augment
+from scaseg.data.augment import PAD_COLOUR, Augment, padding
+from scaseg.data.by_fours import by_fours
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
-from scaseg.data.photometric import Distortion, Photometric, distort
+from scaseg.data.levels import Levels, Shift
+from scaseg.data.photometric import Distortion, Photometric
 from scaseg.data.sizes import Size, box_ratio
 from scaseg.data.users_transforms import check_crop, users_transforms
+from scaseg.form import RGB, Form
 
 CROP_TRIES = 10  # times that a crop of mostly one class is drawn again
 
 
-def training_pipeline(augment: Augment) -> A.Compose:
-    """The recipe as an albumentations pipeline for `image` (H, W, 3) and `mask` (H, W), both uint8.
+def training_pipeline(augment: Augment, form: Form = RGB) -> A.Compose:
+    """The recipe as an albumentations pipeline for `image` (H, W, C), of the form, and `mask` (H, W) uint8.
 
     First those of augment.before, then ours, then those of augment.transforms. `is_check_shapes` is off because the
     image may come decoded at a fraction of the mask's size, but where something comes before ours. Raises UserError for
     a transform that is none, or that comes after ours and changes the crop's size or type.
     """
-    before = users_transforms("augment.before", augment.before)
-    after = users_transforms("augment.transforms", augment.transforms)
+    before = users_transforms("augment.before", augment.before, form)
+    after = users_transforms("augment.transforms", augment.transforms, form)
     if after:
-        check_crop("augment.transforms", after, (augment.crop_size[0], augment.crop_size[1]))
-    colour = Photometric(hue=augment.hue) if augment.photometric else None
-    crop = ScaledCrop(augment.crop_size, augment.resize_box, augment.scale, augment.cat_max_ratio, augment.flip, colour)
+        check_crop("augment.transforms", after, (augment.crop_size[0], augment.crop_size[1]), form)
+    levels = Photometric(hue=augment.hue) if form.is_rgb else Levels(form)
+    crop = ScaledCrop(
+        augment.crop_size,
+        augment.resize_box,
+        augment.scale,
+        augment.cat_max_ratio,
+        augment.flip,
+        levels if augment.photometric else None,
+        padding(form),
+    )
     return A.Compose([*before, crop, *after], is_check_shapes=False)
 
 
@@ -63,9 +74,9 @@ class View(NamedTuple):
     def resample(self, part: Picture, reduce: int = 1) -> Picture:
         """The view of an image from what `cut` gave: bilinear, pixel centres at (i + 0.5) / ratio."""
         ratio = self.ratio * reduce
-        whole = cv2.resize(part, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR)
+        whole = by_fours(part, lambda some: cv2.resize(some, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_LINEAR))
         y, x = lead(self.ratio, self.top), lead(self.ratio, self.left)
-        return whole[y : y + self.height, x : x + self.width]  # type: ignore[return-value]
+        return whole[y : y + self.height, x : x + self.width]  # type: ignore[no-any-return]
 
     def resample_mask(self, part: Mask) -> Mask:
         """The view of a mask from what `cut` gave, by the nearest pixel centre (cv2's own is off-centre)."""
@@ -95,7 +106,7 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
     """Resize by a factor from U(scale), relative to the box or to the picture's own size; crop; flip.
 
     A crop of which one class has more than `cat_max_ratio` of the labelled pixels is drawn again, up to 10
-    times. A picture smaller than the crop is padded at the right and below: image PAD_COLOUR, mask IGNORE.
+    times. A picture smaller than the crop is padded at the right and below: image `fill`, mask IGNORE.
     Flip (left to right, with probability `flip`) and `photometric` are done where they cost least.
     The factor can be given from outside as `factor=...` beside image and mask: a reader that knew it may have
     decoded the image at 1/2, 1/4 or 1/8 of the mask's size.
@@ -108,14 +119,15 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         scale: Sequence[float] = (0.5, 2.0),
         cat_max_ratio: float = 0.75,
         flip: float = 0.5,
-        photometric: Photometric | None = None,
+        photometric: Photometric | Levels | None = None,
+        fill: Sequence[float] = PAD_COLOUR,
     ):
         super().__init__(p=1.0)
         self.crop_size = (int(crop_size[0]), int(crop_size[1]))
         self.resize_box = None if resize_box is None else tuple(resize_box)
         self.scale = (float(scale[0]), float(scale[1]))
         self.cat_max_ratio, self.flip = cat_max_ratio, flip
-        self.photometric = photometric
+        self.photometric, self.fill = photometric, tuple(fill)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the view and the photometric distortion."""
@@ -142,21 +154,23 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         return View(ratio, *starts, *lengths)
 
     def apply(
-        self, img: Picture, view: View, distortion: Distortion | None, flip: bool, reduce: int, **params: Any
+        self, img: Picture, view: View, distortion: Distortion | Shift | None, flip: bool, reduce: int, **params: Any
     ) -> Picture:
-        """Image (H, W, 3) -> (crop height, crop width, 3)."""
+        """Image (H, W, C) -> (crop height, crop width, C)."""
         part = view.cut(img, reduce)
         upscaling = view.ratio * reduce > 1
         if distortion and upscaling:
-            part = distort(part, distortion)
+            part = distortion.apply(part)
         part = view.resample(part, reduce)
         if distortion and not upscaling:
-            part = distort(part, distortion)
-        return _finish(part, flip, self.crop_size, PAD_COLOUR)
+            part = distortion.apply(part)
+        seen: Picture = _finish(part, flip, self.crop_size, self.fill)
+        return seen
 
     def apply_to_mask(self, mask: Mask, view: View, flip: bool, **params: Any) -> Mask:
         """Mask (H, W) -> (crop height, crop width)."""
-        return _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+        seen: Mask = _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+        return seen
 
 
 def _reduction(stored: Sequence[int], size: Size) -> int:
@@ -166,11 +180,16 @@ def _reduction(stored: Sequence[int], size: Size) -> int:
     raise ValueError(f"an image of {tuple(stored)} does not belong to a mask of {size}")
 
 
-def _finish(part: Picture, flip: bool, size: Size, fill: tuple[int, ...]) -> Picture:
-    """Flip and pad."""
-    if flip:
-        part = cv2.flip(part, 1)  # type: ignore[assignment]
+def _finish(part: Any, flip: bool, size: Size, fill: tuple[float, ...]) -> Any:
+    """Flip and pad, an image or a mask."""
     below, right = size[0] - part.shape[0], size[1] - part.shape[1]
+    if part.ndim == 3 and len(fill) != 3:  # OpenCV pads with four numbers at the most
+        whole = np.empty((*size, len(fill)), part.dtype)
+        whole[:] = fill
+        whole[: part.shape[0], : part.shape[1]] = part[:, ::-1] if flip else part
+        return whole
+    if flip:
+        part = cv2.flip(part, 1)
     if below or right:
-        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)  # type: ignore[assignment]
+        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=fill)
     return part

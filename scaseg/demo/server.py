@@ -10,7 +10,7 @@ import asyncio
 import base64
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scaseg.data.by_pillow import TooLargeError
+from scaseg.data.draw import as_shown
 from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
+from scaseg.form import Form
 from scaseg.trained.images import Picture
 from scaseg.trained.model import TrainedModel
 from scaseg.typed import Json
@@ -80,7 +82,8 @@ def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[
             chosen = request.query_params.getlist("model") or list(models)[:1]
             if len(chosen) > 2 or any(name not in models for name in chosen):
                 raise RefusedError(400, "Choose one or two of the models of the page.")
-            image = await run_in_threadpool(_decoded, await _body(request, limits.bytes), limits.pixels)
+            form = _one_form([models[name] for name in chosen])
+            image = await run_in_threadpool(_decoded, await _body(request, limits.bytes), limits.pixels, form)
             async with alone:
                 answers = [await run_in_threadpool(_answer, name, models[name], image) for name in chosen]
         except RefusedError as error:
@@ -88,7 +91,12 @@ def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[
         except ClientDisconnect:
             return Response(status_code=400)
         return JSONResponse(
-            {"width": image.shape[1], "height": image.shape[0], "image": _data(image, "JPEG"), "answers": answers},
+            {
+                "width": image.shape[1],
+                "height": image.shape[0],
+                "image": _data(as_shown(image, form), "JPEG"),
+                "answers": answers,
+            },
             headers=HEADERS,
         )
 
@@ -120,13 +128,21 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _decoded(data: bytes, most: int) -> Picture:
+def _one_form(chosen: Sequence[TrainedModel]) -> Form:
+    """Of the images that the models take."""
+    form = chosen[0].form
+    if other := next((one.form for one in chosen if one.form.in_words != form.in_words), None):
+        raise RefusedError(400, f"One model takes {form.in_words}, the other {other.in_words}: no image is for both.")
+    return form
+
+
+def _decoded(data: bytes, most: int, form: Form) -> Picture:
     bound = f"at most {most / 1e6:.0f} million are taken"
     try:
-        height, width = size_of(data, "it")
+        height, width = size_of(data, "it", form)
         if height * width > most:
             raise RefusedError(413, f"The image has {width} x {height} pixels; {bound}.")
-        return decode(data, "it")[0]
+        return decode(data, "it", form=form)[0]
     except TooLargeError as error:
         raise RefusedError(413, f"The image is too large; {bound}.") from error
     except (UserError, MemoryError) as error:

@@ -12,6 +12,7 @@ from torch import Tensor
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import labels_at
+from scaseg.form import RGB, Form
 from scaseg.models.segmentor import Segmentor
 
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.generic]]
@@ -38,12 +39,14 @@ class Agreement:
         return f"{self.batch} x {self.size[0]} x {self.size[1]}: {logits}{100 * self.labels:.4f} % of labels equal"
 
 
-def compare(run: Run, segmentor: Segmentor, output: str, sizes: Sequence[Size] = SIZES) -> list[Agreement]:
-    """Run both on made-up pictures, the first size as a batch of two."""
+def compare(
+    run: Run, segmentor: Segmentor, output: str, sizes: Sequence[Size] = SIZES, form: Form = RGB
+) -> list[Agreement]:
+    """Run both on made-up pictures of the form, the first size as a batch of two."""
     generator = torch.Generator().manual_seed(0)
     found = []
     for number, size in enumerate(sizes):
-        images = picture(2 if number == 0 else 1, size, generator)
+        images = picture(2 if number == 0 else 1, size, generator, form)
         with torch.inference_mode():
             logits = segmentor(images)
             labels = labels_at(logits, size)
@@ -76,11 +79,19 @@ def require(found: Sequence[Agreement], what: str) -> None:
             )
 
 
-def picture(batch: int, size: Size, generator: torch.Generator) -> Tensor:
-    """Made-up pictures (B, 3, H, W): patches of colour with soft edges and fine noise, whole numbers 0..255."""
-    coarse = F.interpolate(torch.rand(batch, 3, 6, 8, generator=generator), size=size, mode="bilinear")
-    fine = torch.rand(batch, 3, *size, generator=generator)
-    return ((coarse * 1.6 - 0.3).clamp(0, 1) * 215 + fine * 40).floor()
+def picture(batch: int, size: Size, generator: torch.Generator, form: Form = RGB) -> Tensor:
+    """Made-up pictures (B, C, H, W): patches of colour with soft edges and fine noise, whole numbers 0..255.
+
+    Of another form than RGB the same, moved and scaled to the channels' mean and deviation.
+    """
+    channels = form.channels
+    coarse = F.interpolate(torch.rand(batch, channels, 6, 8, generator=generator), size=size, mode="bilinear")
+    fine = torch.rand(batch, channels, *size, generator=generator)
+    made = ((coarse * 1.6 - 0.3).clamp(0, 1) * 215 + fine * 40).floor()
+    if form.is_rgb or form.mean is None or form.std is None:
+        return made
+    mean, std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (form.mean, form.std))
+    return mean + std * (made - 128) / 64
 
 
 def _same_shape(theirs: Tensor, ours: Tensor, size: Size) -> None:

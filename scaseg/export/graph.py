@@ -15,7 +15,7 @@ from scaseg.models.segmentor import Segmentor
 from scaseg.parts import Decoder
 
 LEAST_SIDE = 64  # in pixels; times query_pool, for no grid may have a single row
-EXAMPLE = (2, 3, 192, 224)  # no side equal to another, none 1: both would be taken for constants
+EXAMPLE = (2, 192, 224)  # batch, height, width: none equal to another, none 1, which would be taken for constants
 OUTPUTS = ("logits", "labels")
 FREE = {"images": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}}
 
@@ -26,7 +26,7 @@ def least_side(decoder: Decoder) -> int:
 
 
 class Exported(nn.Module):
-    """RGB images (B, 3, H, W) float32 on the 0..255 scale -> logits (B, K, ~H/4, ~W/4) or labels (B, H, W) int64."""
+    """Images (B, C, H, W) float32, RGB on 0..255 -> logits (B, K, ~H/4, ~W/4) or labels (B, H, W) int64."""
 
     def __init__(self, segmentor: Segmentor, output: str) -> None:
         super().__init__()
@@ -40,6 +40,12 @@ class Exported(nn.Module):
         return F.interpolate(logits, size=images.shape[2:], mode="bilinear").argmax(1)
 
 
+def example(channels: int) -> Tensor:
+    """Images (B, C, H, W) float32 to follow a model with."""
+    batch, height, width = EXAMPLE
+    return torch.rand(batch, channels, height, width)
+
+
 def capture(segmentor: Segmentor, output: str, strip: str) -> ExportedProgram:
     """The graph of a segmentor in evaluation mode; UserError where torch.export cannot follow the model.
 
@@ -48,7 +54,7 @@ def capture(segmentor: Segmentor, output: str, strip: str) -> ExportedProgram:
     with computed(segmentor, strip), torch.no_grad(), quiet():
         try:
             return torch.export.export(
-                Exported(segmentor, output), (torch.rand(EXAMPLE) * 255,), dynamic_shapes=FREE, strict=False
+                Exported(segmentor, output), (example(segmentor.in_channels) * 255,), dynamic_shapes=FREE, strict=False
             )
         except Exception as error:  # torch.export's many; a backbone of the user's choice may be any of timm's
             first = (str(error) or type(error).__name__).splitlines()[0]

@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 
 from scaseg.errors import UserError
 from scaseg.export.agreement import Run
-from scaseg.export.graph import EXAMPLE, FREE, least_side, quiet
+from scaseg.export.graph import FREE, example, least_side, quiet
 from scaseg.models.build import normalisation
 from scaseg.trained.model import TrainedModel
 from scaseg.typed import to_plain
@@ -34,12 +34,12 @@ def require_onnx() -> None:
         raise UserError(f"format=onnx needs {error.name}: pip install 'scaseg[onnx]'") from error
 
 
-def write_onnx(program: ExportedProgram, path: Path, output: str, about: dict[str, str]) -> None:
+def write_onnx(program: ExportedProgram, path: Path, output: str, about: dict[str, str], channels: int = 3) -> None:
     """Write the graph with input `images` and one output called `output`; about: the file's metadata."""
     with quiet(), _hushed():
         made = torch.onnx.export(
             program.run_decompositions({torch.ops.aten.linear.default: _flat_linear}),
-            (torch.rand(EXAMPLE),),
+            (example(channels),),
             dynamic_shapes=FREE,
             input_names=["images"],
             output_names=[output],
@@ -69,15 +69,17 @@ def _named(shape: Any) -> Any:
 
 def metadata(model: TrainedModel, output: str, strip: str) -> dict[str, str]:
     """What a reader needs beside the graph, every value as JSON."""
-    mean, std = normalisation(model.config.backbone)
+    mean, std = normalisation(model.config.backbone, model.form)
+    form = model.form
     about = {
         "classes": list(model.classes),
         "colours": model.colours.tolist(),
         "input": {
             "name": "images",
-            "layout": "batch, 3, height, width",
+            "layout": f"batch, {form.channels}, height, width",
             "type": "float32",
-            "range": "RGB on the 0..255 scale",
+            "range": "RGB on the 0..255 scale" if form.is_rgb else f"{form.dtype} as files store them",
+            **({} if form.is_rgb else {"channels": form.called}),
             "least_side": least_side(model.config.decoder),
         },
         "normalisation": {"mean": mean, "std": std, "applied": "inside"},

@@ -68,7 +68,7 @@ def quantise(source: Path, target: Path, model: TrainedModel, pictures: Sequence
 def large_enough(model: TrainedModel, pictures: Sequence[Path]) -> list[Path]:
     """The pictures that an exported model takes, told by their headers; UserError where there is none."""
     least = least_side(model.config.decoder)
-    kept = [path for path in pictures if min(model.seen_size(size_and_turn(str(path))[0])) >= least]
+    kept = [path for path in pictures if min(model.seen_size(size_and_turn(str(path), model.form)[0])) >= least]
     if not kept:
         raise UserError(
             f"calibration: none of {len(pictures)} pictures has {least} pixels a side as the model sees it, which an"
@@ -96,7 +96,7 @@ def equal_labels(run: Run, model: TrainedModel, output: str, pictures: Sequence[
 
 
 def _seen(model: TrainedModel, path: Path) -> npt.NDArray[np.float32]:
-    image = view(read_image(str(path)), model.protocol)
+    image = view(read_image(str(path), form=model.form), model.protocol)
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
 
 

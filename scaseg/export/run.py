@@ -66,14 +66,14 @@ def _write(model: TrainedModel, part: Path, options: ExportConfig, sizes: Sequen
     if options.format == "onnx":
         require_onnx()
         with stage("writing ONNX"):
-            write_onnx(program, part, options.output, about)
+            write_onnx(program, part, options.output, about, model.form.channels)
             run = onnx_runner(part)
     else:
         with stage("writing the graph"), quiet():
             torch.export.save(program, part, extra_files=about)
             run = _torch_runner(part)
     with stage(f"checking against PyTorch at {len(sizes)} sizes"):
-        found = compare(run, model.segmentor, options.output, sizes)
+        found = compare(run, model.segmentor, options.output, sizes, model.form)
     require(found, f"the {options.format} file")
     return [str(one) for one in found]
 

@@ -4,11 +4,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from scaseg.data.images import read_image, size_and_turn
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
+from scaseg.form import Form
 from scaseg.predict.outputs import Outputs
 from scaseg.predict.video import predict_video
 from scaseg.progress import ProgressLine
@@ -63,7 +65,7 @@ def predict_all(
             sized = _sized(pool, list(wanted(images)), model, max_pixels, fail)
             batches = _batches(sized, model, batch_size)
             writing: deque[Future[None]] = deque()
-            for group, pictures in _read_ahead(pool, batches):
+            for group, pictures in _read_ahead(pool, batches, model.form):
                 good = []
                 for one, picture in zip(group, pictures, strict=True):
                     if isinstance(picture, UserError):
@@ -102,7 +104,8 @@ def _sized(
 ) -> list[tuple[Size, Input]]:
     """Each readable header's size; headers alone, so that a folder's images can be sorted by size."""
     sized = []
-    for one, size in zip(inputs, pool.map(lambda one: _caught(_size, str(one.path)), inputs), strict=True):
+    size_of = partial(_size, form=model.form)
+    for one, size in zip(inputs, pool.map(lambda one: _caught(size_of, str(one.path)), inputs), strict=True):
         if isinstance(size, UserError):
             fail(one, size)
             continue
@@ -133,12 +136,13 @@ def _batches(sized: Sequence[tuple[Size, Input]], model: TrainedModel, batch_siz
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, batches: Iterable[list[Input]]
+    pool: ThreadPoolExecutor, batches: Iterable[list[Input]], form: Form
 ) -> Iterator[tuple[list[Input], list[Picture | UserError]]]:
     """Each batch with its pictures, the next one being read meanwhile."""
+    read = partial(read_image, form=form)
     ahead: deque[tuple[list[Input], list[Future[Picture | UserError]]]] = deque()
     for batch in batches:
-        ahead.append((batch, [pool.submit(_caught, read_image, str(one.path)) for one in batch]))
+        ahead.append((batch, [pool.submit(_caught, read, str(one.path)) for one in batch]))
         if len(ahead) > 1:
             group, futures = ahead.popleft()
             yield group, [future.result() for future in futures]
@@ -153,8 +157,8 @@ def _one_size(pairs: Sequence[tuple[Input, Picture]]) -> list[list[tuple[Input, 
     return list(groups.values())
 
 
-def _size(path: str) -> Size:
-    return size_and_turn(path)[0]
+def _size(path: str, form: Form) -> Size:
+    return size_and_turn(path, form)[0]
 
 
 def _caught(function: Callable[[str], Result], path: str) -> Result | UserError:

@@ -18,6 +18,7 @@ from scaseg.data import draw
 from scaseg.data.labels import LabelTable, Mask
 from scaseg.errors import UserError
 from scaseg.files import write_bytes, write_json
+from scaseg.form import RGB, Form
 from scaseg.trained.images import Picture
 from scaseg.trained.record import LEGEND, RECORD, Named, check_names, origin, places, read_record, unchanged
 from scaseg.typed import Json
@@ -30,14 +31,15 @@ _PART = ".part-"
 class Outputs:
     """Where the results of each input go.
 
-    of: what they depend on. made: by their names, what they were made from (see record.origin), with `damage` where
-    that was a video which could not be read to its end. planned: what will be.
+    of: what they depend on. form: of the images. made: by their names, what they were made from (see record.origin),
+    with `damage` where that was a video which could not be read to its end. planned: what will be.
     """
 
     folder: Path
     kinds: tuple[str, ...]
     labels: LabelTable
     of: Json = field(default_factory=dict)
+    form: Form = RGB
     made: dict[str, Json] = field(default_factory=dict)
     planned: dict[str, Json] = field(default_factory=dict)
 
@@ -60,7 +62,7 @@ class Outputs:
             if kind == "masks":
                 write_mask(path, mask, self.labels)
             else:
-                write_jpeg(path, draw.overlay(image, mask, self.labels))
+                write_jpeg(path, draw.overlay(draw.as_shown(image, self.form), mask, self.labels))
         self.note(one)
 
     def note(self, one: Named, damage: str | None = None) -> None:

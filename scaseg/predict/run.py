@@ -25,7 +25,7 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     model.protocol = merge_protocol(model.protocol, options.protocol)
     kinds = KINDS if options.write == "both" else (options.write,)
     of = {"model": digest(model), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
-    outputs = Outputs(Path(options.output), kinds, model.labels, of)
+    outputs = Outputs(Path(options.output), kinds, model.labels, of, model.form)
     outputs.begin(found.inputs, options.overwrite)
     start = time.perf_counter()
     outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)

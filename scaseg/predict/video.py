@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import cv2
+import numpy as np
 
 from scaseg.data import draw
 from scaseg.data.overheard import overhearing
@@ -16,7 +17,6 @@ from scaseg.errors import UserError
 from scaseg.files import put
 from scaseg.predict.outputs import Outputs, write_mask
 from scaseg.progress import ProgressLine
-from scaseg.trained.images import Picture
 from scaseg.trained.inputs import Input
 from scaseg.trained.model import TrainedModel
 
@@ -39,7 +39,7 @@ class Reading:
     lost: int = 0
     said: list[str] = field(default_factory=list)
 
-    def frames(self) -> Iterator[tuple[Picture, float]]:
+    def frames(self) -> Iterator[tuple[draw.Picture, float]]:
         """Each frame that can be decoded, RGB, and its time in seconds."""
         failed = 0
         while failed < TRIES:
@@ -51,7 +51,10 @@ class Reading:
                 continue
             self.lost, failed = self.lost + failed, 0
             self.number += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield (
+                cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False),
+                self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000,
+            )
 
     @property
     def damage(self) -> str | None:
@@ -70,6 +73,8 @@ def predict_video(model: TrainedModel, one: Input, outputs: Outputs, batch_size:
     Results get their names when the video is done. UserError where no frame can be read, and, after the results of
     those that can, where the decoder says that the file is damaged.
     """
+    if not model.form.is_rgb:
+        raise UserError(f"{one.path}: a video's frames are RGB of 8 bits, and this model takes {model.form.in_words}")
     targets = outputs.files(one)
     reading = _opened(one.path)
     overlay: _Overlay | None = None
@@ -131,7 +136,7 @@ def _check(path: Path) -> None:
 class _Overlay:
     """An MP4 of one rate: a frame is repeated until the next one's time, so that it runs as the video does."""
 
-    def __init__(self, path: Path, rate: float, frame: Picture, start: float):
+    def __init__(self, path: Path, rate: float, frame: draw.Picture, start: float):
         _check(path)
         self.rate, self.start, self.written = rate, start, 0
         self.before: Any = None
@@ -140,7 +145,7 @@ class _Overlay:
         if not self.writer.isOpened():
             raise UserError(f"{path}: this build of OpenCV cannot write MP4 video; ask for write=masks")
 
-    def add(self, frame: Picture, when: float) -> None:
+    def add(self, frame: draw.Picture, when: float) -> None:
         """when: its time in seconds; one that goes back, or leaps, counts as the next frame's."""
         missing = (when - self.start) * self.rate - self.written
         if self.before is not None and missing <= LEAP * self.rate:
@@ -160,8 +165,8 @@ def _rate(times: list[float]) -> float:
     return min(FASTEST, 1 / median(gaps)) if gaps else RATE
 
 
-def _batches(frames: Iterator[tuple[Picture, float]], size: int) -> Iterator[list[tuple[Picture, float]]]:
-    batch: list[tuple[Picture, float]] = []
+def _batches(frames: Iterator[tuple[draw.Picture, float]], size: int) -> Iterator[list[tuple[draw.Picture, float]]]:
+    batch: list[tuple[draw.Picture, float]] = []
     for frame in frames:
         batch.append(frame)
         if len(batch) == size:

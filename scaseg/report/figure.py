@@ -77,7 +77,9 @@ def run_points(runs: Sequence[Run]) -> list[Point]:
     for run in runs:
         asked = run.config
         size = image_size(asked.protocol, asked.augment)
-        gflops = published_counts(asked.backbone, asked.decoder, run.num_classes, size).macs_paper / 1e9
+        inputs = asked.dataset.form.channels
+        counts = published_counts(asked.backbone, asked.decoder, run.num_classes, size, inputs)
+        gflops = counts.macs_paper / 1e9
         attention = run.value("decoder.attn")
         decoder = f"{run.decoder} ({attention})" if attention not in (None, "sca") else run.decoder
         groups.setdefault((decoder, run.backbone, gflops), []).append(run.miou)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scaseg.data import fingerprint
 from scaseg.data.build import build_source
+from scaseg.data.normalisation import say_if_of_others, with_normalisation
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.runs.folder import CHECKPOINTS, SAVED_WEIGHTS, checkpoint_of, model_of, weights_of
@@ -45,7 +46,9 @@ def asked(run: Run) -> Asked:
         run = replace(run, training=run.training.in_epochs(len(sources["train"])))
     data = {"classes": fingerprint.of_classes(sources["val"].labels)}
     data |= {split: fingerprint.of_split(source) for split, source in sources.items()}
-    return Asked(_identified(run, data), sources.get("train"), sources["val"])
+    if "train" in data:
+        say_if_of_others(dataset, run.data_dir, data["train"])
+    return Asked(_identified(_normalised(run), data), sources.get("train"), sources["val"])
 
 
 def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:
@@ -54,7 +57,12 @@ def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:
     if question not in known:
         found = asked(run).config.fingerprints
         known[question] = {key: found[key] for key in ("classes", "train", "val") if key in found}
-    return _identified(_with_files(run), known[question]).name
+    return _identified(_with_files(_normalised(run)), known[question]).name
+
+
+def _normalised(run: Run) -> Run:
+    """With what was measured of the pictures, where they need it."""
+    return replace(run, dataset=with_normalisation(run.dataset, run.data_dir))
 
 
 def _with_files(run: Run) -> Run:

@@ -83,7 +83,7 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
         # transformers builds on the meta device and fills in what files hold, and some constants are in none
         self._filled = filled = torch.get_default_device().type == "meta"
         with torch.device("cpu") if filled else nullcontext(), NoDrawing() if filled else nullcontext():
-            built = build_segmentor(backbone, run.decoder, config.num_labels)
+            built = build_segmentor(backbone, run.decoder, config.num_labels, run.dataset.form)
         self.encoder, self.decoder = built.encoder, built.decoder
         self.register_buffer("mean", built.mean, persistent=False)
         self.register_buffer("std", built.std, persistent=False)
@@ -95,7 +95,7 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
     def forward(
         self, pixel_values: Tensor, labels: Tensor | None = None, return_dict: bool | None = None, **unused: Any
     ) -> SemanticSegmenterOutput | tuple[Tensor, ...]:
-        """pixel_values (B, 3, H, W), RGB on 0..255, uint8 or float, normalised here -> logits (B, K, ~H / 4, ~W / 4).
+        """pixel_values (B, C, H, W), RGB on 0..255, uint8 or float, normalised here -> logits (B, K, ~H / 4, ~W / 4).
 
         labels (B, H, W), ids below K, 255 where there is none: then also the loss, the mean cross-entropy over the
         labelled pixels of the logits resized to them. Hidden states and attentions are not given.

@@ -6,6 +6,7 @@ import yaml
 
 from scaseg.data.build import dataset_class
 from scaseg.evaluation.protocol import Protocol
+from scaseg.form import Form
 from scaseg.models.build import normalisation
 from scaseg.runs.result import Result
 from scaseg.schema import Run
@@ -20,7 +21,7 @@ def model_card(model: TrainedModel) -> str:
     """README.md of a saved folder."""
     config, about = model.config, model.about
     dataset, backbone, decoder = config.dataset.name, config.backbone.name, config.decoder.name
-    results = about.get("results", [])
+    results, form = about.get("results", []), model.form
     params = sum(p.numel() for p in model.segmentor.parameters())
     lines = [
         "---",
@@ -39,12 +40,12 @@ def model_card(model: TrainedModel) -> str:
         "import scaseg",
         "",
         'model = scaseg.load("this folder")',
-        'labels = model.predict("image.jpg")  # (H, W), numbers of model.classes',
+        f'labels = model.predict("{"image.jpg" if form.is_rgb else "image.tif"}")  # (H, W), numbers of model.classes',
         "picture = model.colours[labels]  # (H, W, 3)",
         "```",
         "",
-        "With transformers, where `scaseg` is installed too; images (B, 3, H, W) are RGB on 0..255, which the model"
-        " normalises:",
+        f"With transformers, where `scaseg` is installed too; images (B, {form.channels}, H, W) are {_numbers(form)},"
+        " which the model normalises:",
         "",
         "```python",
         "from transformers import AutoModelForSemanticSegmentation",
@@ -115,8 +116,8 @@ def _training(config: Run, about: About) -> list[str]:
     first = next(iter(about.get("results", [])), None)
     versions = (first["versions"] if first and "versions" in first else None) or {}
     commit = first.get("git_commit") if first else None
-    mean, std = normalisation(config.backbone)
-    seen = f"mean {mean}, std {std} of RGB on 0..255"
+    mean, std = normalisation(config.backbone, dataset.form)
+    seen = f"mean {mean}, std {std} of {_numbers(dataset.form)}"
     if not recipe.max_steps:
         return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {seen})."]
     return [
@@ -132,6 +133,13 @@ def _training(config: Run, about: About) -> list[str]:
         f"- code: {commit or UNKNOWN}; "
         + (", ".join(f"{name} {version}" for name, version in versions.items() if version) or "versions not recorded"),
     ]
+
+
+def _numbers(form: Form) -> str:
+    """What an image's numbers are."""
+    if form.is_rgb:
+        return "RGB on 0..255"
+    return f"{form.in_words} as files store them" + (f" ({', '.join(form.names)})" if form.names else "")
 
 
 def _said(parts: Mapping[str, Part]) -> str:

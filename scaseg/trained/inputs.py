@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from scaseg.data.images import SUFFIXES
+from scaseg.data.images import ARRAY, SUFFIXES
 from scaseg.data.listing import walk
 from scaseg.errors import UserError
 from scaseg.trained.record import Results, clashes
@@ -53,6 +53,8 @@ class Found(NamedTuple):
 def find_inputs(text: str, output: str | None = None) -> Found:
     """The inputs of a file, a folder (all below it that are called images or videos) or a pattern with *, ? or **.
 
+    Of a folder without either, its arrays.
+
     Sorted; hidden files and folders are left out, and links are followed. What a call of ours wrote is no
     input, wherever it lies. Raises UserError where there is none, and where `output` is the folder of inputs itself.
     """
@@ -64,8 +66,10 @@ def find_inputs(text: str, output: str | None = None) -> Found:
                 f"output={output} is the input's own folder, and results would lie among the images: name another,"
                 f" such as output={path / 'predictions'}"
             )
-        root, called = path, SUFFIXES | VIDEO_SUFFIXES
         below = [Path(file) for file, _ in walk(str(path), deep=True)]
+        root, called = path, SUFFIXES | VIDEO_SUFFIXES
+        if not any(file.suffix.lower() in called for file in below):
+            called |= {ARRAY}
         found = [file for file in below if file.suffix.lower() in called]
         others = sum(file.suffix.lower() not in called and not earlier.holds(file) for file in below)
     elif path.exists():

@@ -18,6 +18,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.views import batched
+from scaseg.form import Form
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
@@ -76,18 +77,24 @@ class TrainedModel:
             raise UserError(f"device={device}: {str(error).splitlines()[0]}; `cpu` is always there") from error
         return self
 
-    def predict(self, image: str | Path | Image.Image | npt.NDArray[np.uint8]) -> Mask:
+    def predict(self, image: str | Path | Image.Image | npt.NDArray[Any]) -> Mask:
         """Class ids (H, W), uint8, of a file, a PIL image or an RGB array (H, W, 3) uint8, at the image's own size.
 
         Files and PIL images are turned upright by their EXIF orientation first. The labels are those that
-        `python -m scaseg.evaluate` counts. Raises UserError for what is no image.
+        `python -m scaseg.evaluate` counts. A model of another `form` takes files and arrays (H, W, C) of that.
+        Raises UserError for what is no image, or of another form.
         """
-        return self.predict_batch([as_picture(image)])[0]
+        return self.predict_batch([as_picture(image, self.form)])[0]
 
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
-        """The same of several RGB arrays of one size."""
+        """The same of several arrays (H, W, C) of one size, RGB uint8 or of the model's form, as it reads files."""
         size = images[0].shape[0], images[0].shape[1]
         return list(self._labels(batched(images, self.protocol, self.device), size).cpu().numpy())
+
+    @property
+    def form(self) -> Form:
+        """Of the images that it takes."""
+        return self.config.dataset.form
 
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the protocol shows the model an image of this size."""
@@ -114,7 +121,10 @@ def _build(stored: Stored, path: Path) -> Segmentor:
     """The module with its weights, for inference alone."""
     with NoDrawing():
         segmentor = build_segmentor(
-            _for_use(stored.config.backbone), _for_use(stored.config.decoder), len(stored.classes)
+            _for_use(stored.config.backbone),
+            _for_use(stored.config.decoder),
+            len(stored.classes),
+            stored.config.dataset.form,
         )
     if differ := differences(segmentor.state_dict(), stored.tensors):
         raise UserError(

@@ -54,7 +54,7 @@ def description(model: TrainedModel) -> Json:
     for part in (plain["backbone"], plain):
         if part.get("weights"):  # a path of the machine of training means nothing elsewhere
             part["weights"] = weights_name(str(part["weights"]))
-    mean, std = normalisation(model.config.backbone)
+    mean, std = normalisation(model.config.backbone, model.form)
     return {
         "library_name": "scaseg",
         "format": FORMAT,

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from scaseg.data.augment import Augment
 from scaseg.data.folder import FolderDataset
 from scaseg.data.image_folder import ImageFolder
 from scaseg.data.source import Source
@@ -75,7 +76,7 @@ def check_batch(config: Run, model: Segmentor) -> None:
     shapes = {name: tensor.to("meta") for name, tensor in chain(model.named_parameters(), model.named_buffers())}
     try:
         with torch.no_grad():
-            functional_call(model, shapes, (torch.empty(per_device, 3, height, width, device="meta"),))
+            functional_call(model, shapes, (torch.empty(per_device, model.in_channels, height, width, device="meta"),))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):  # torch's words
             raise
@@ -109,6 +110,8 @@ def _ignored(config: Run, source: Source) -> Iterator[str]:
             "training.sync_batchnorm=true does nothing on CPUs, where torch has no SyncBatchNorm: each of the"
             f" {world} processes takes the statistics of its own part of a batch"
         )
+    if not config.dataset.form.is_rgb and config.augment.photometric and config.augment.hue != Augment().hue:
+        yield f"augment.hue={config.augment.hue} does nothing: {config.dataset.form.in_words} have no hue"
     on_disk = isinstance(source, FolderDataset)
     if hardware.cache is not None and not on_disk:
         yield f"hardware.cache={hardware.cache} does nothing: dataset={config.dataset.name} has no files"

@@ -106,7 +106,7 @@ class SegmentationData(LightningDataModule):
             rank=rank,
             world_size=world,
         )
-        samples = TrainSamples(self.train_source, self.config.augment, self.config.seed)
+        samples = TrainSamples(self.train_source, self.config.augment, self.config.seed, self.config.dataset.form)
         return self._loader(samples, batch_sampler=batches, collate_fn=collate_train)
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -80,7 +80,7 @@ def evaluate(options: EvaluateConfig) -> Result:
     counts = CountImages(source.labels.num_classes, "boundary" in metrics)
     journal = Journal(1, counts)
     names = [source.name(i) for i in range(len(source))]
-    pictures = Pictures(folder, source.labels, spread(names, options.pictures))
+    pictures = Pictures(folder, source.labels, spread(names, options.pictures), run.dataset.form)
     callbacks: list[Callback] = [journal, pictures, counts, EvaluationLine()]
     if submission is not None:
         callbacks.append(WriteSubmission(submission, journal))

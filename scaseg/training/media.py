@@ -50,7 +50,8 @@ class Media(Callback):
             return
         config = pl_module.config
         size = image_size(config.protocol, config.augment)
-        counted = published_counts(config.backbone, config.decoder, self.labels.num_classes, size)
+        inputs = config.dataset.form.channels
+        counted = published_counts(config.backbone, config.decoder, self.labels.num_classes, size, inputs)
         for logger in showing:
             logger.summarise({"GFLOPs": counted.macs_paper / 1e9})  # what dashboards draw mIoU over
 

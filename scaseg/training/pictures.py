@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
+from scaseg.form import RGB, Form
 
 Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and prediction (H, W)
 
@@ -17,14 +18,14 @@ Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and predictio
 class Pictures(Callback):
     """Writes a sheet of some evaluation images: image, truth, prediction.
 
-    chosen: names of the images to show. `path` is the sheet that was written last; `samples` what it shows, for
-    loggers that show masks themselves.
+    chosen: names of the images to show; form: of all, of which three channels are shown. `path` is the sheet that was
+    written last; `samples` what it shows, for loggers that show masks themselves.
     """
 
-    def __init__(self, folder: Path, labels: LabelTable, chosen: list[str]) -> None:
+    def __init__(self, folder: Path, labels: LabelTable, chosen: list[str], form: Form = RGB) -> None:
         self.folder = folder
         self.labels = labels
-        self.chosen = chosen
+        self.chosen, self.form = chosen, form
         self.path: Path | None = None
         self.samples: list[Sample] = []
 
@@ -43,7 +44,7 @@ class Pictures(Callback):
         for i, name in enumerate(batch["name"]):
             if name in self.chosen:
                 truth = batch["mask"][i].cpu().numpy()
-                image = batch["image"][i].permute(1, 2, 0).cpu().numpy()
+                image: Any = draw.as_shown(batch["image"][i].permute(1, 2, 0).cpu().numpy(), self.form)
                 if image.shape[:2] != truth.shape:
                     image = cv2.resize(image, truth.shape[::-1], interpolation=cv2.INTER_AREA)
                 self.samples.append((name, image, truth, outputs[i].cpu().numpy().astype(np.uint8)))

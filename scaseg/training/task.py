@@ -40,7 +40,7 @@ class SegmentationTask(LightningModule):
         self.config = config
         self.labels = labels
         self.protocol = config.protocol
-        self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes)
+        self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes, config.dataset.form)
         self.frozen_norms = freeze(self.model.encoder, config.backbone.freeze)
         if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
             raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")

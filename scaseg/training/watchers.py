@@ -44,7 +44,7 @@ def watchers(run: Asked, folder: Path) -> Watchers:
     journal, stop = Journal(recipe.log_every, counts), Stop()
     checkpoints = Checkpoints(folder / CHECKPOINTS, recipe.checkpoint_every, recipe.validated_every, journal, stop)
     names = [run.val.name(i) for i in range(len(run.val))]
-    pictures = Pictures(folder / "pictures", labels, spread(names, config.pictures))
+    pictures = Pictures(folder / "pictures", labels, spread(names, config.pictures), config.dataset.form)
     callbacks: list[Callback] = [
         CounterRandomness(config.seed),
         journal,

@@ -18,6 +18,7 @@ from scaseg.data.shapes import Shapes
 from scaseg.data.transforms import training_pipeline
 from scaseg.data.users_transforms import _names, users_transforms
 from scaseg.errors import UserError
+from scaseg.form import Form
 from tests.training.tiny import camvid
 
 Transform = dict[str, Any]
@@ -152,6 +153,17 @@ def test_what_comes_first_sees_the_whole_picture(tmp_path: Path) -> None:
     assert samples[0]["image"].shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("channels", [1, 4, 7])
+def test_pictures_of_any_channels_are_taken(channels: int) -> None:
+    """What is made up has each channel's mean, or 0 where there are more than OpenCV fills."""
+    form = Form(channels, "float32", mean=tuple(float(10 * i + 5) for i in range(channels)), std=(1.0,) * channels)
+    image, mask = np.full((64, 80, channels), 99.5, np.float32), np.ones((64, 80), np.uint8)
+    turn = {**named("Rotate"), "limit": [40, 40]}
+    sample = training_pipeline(replace(STILL, before=[turn], transforms=[turn]), form)(image=image, mask=mask)
+    assert sample["image"].shape == (48, 64, channels) and set(np.unique(sample["mask"])) == {1, IGNORE}
+    assert np.array_equal(sample["image"][0, -1], form.mean if channels < 5 else np.zeros(channels))
+
+
 def test_a_run_without_any_has_the_name_that_it_had() -> None:
     without, with_one = (
         run_config(compose("train", overrides))
@@ -198,7 +210,7 @@ def test_transforms_that_cannot_be(key: str, transform: Transform, message: str)
         ({"_target_": "albumentations.RandomCrop", "height": 32, "width": 32}, r"of a crop's image \(48, 64, 3\)"),
         (
             {"_target_": "albumentations.RandomCrop", "height": 99, "width": 9},
-            "of a crop of 48 x 64: CropSizeError: .*99",
+            r"not take 3 channels of uint8, 48 x 64 \(CropSizeError: .*99",
         ),
         ({"_target_": "albumentations.ToFloat", "p": 0.01}, "float32; sizes and types must stay"),
     ],

@@ -29,7 +29,7 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
     config = run_config(compose("train", plain or [*TINY, *(overrides or [])]))
     torch.manual_seed(0)
     labels = dataset_class(config.dataset).labels
-    segmentor = build_segmentor(config.backbone, config.decoder, labels.num_classes)
+    segmentor = build_segmentor(config.backbone, config.decoder, labels.num_classes, config.dataset.form)
     with torch.no_grad():  # fresh classifiers answer one class everywhere
         for norm in (m for m in segmentor.modules() if isinstance(m, torch.nn.BatchNorm2d)):
             norm.running_mean.normal_(0, 0.1)

@@ -55,6 +55,32 @@ def test_answers_with_masks_and_shares(client: TestClient, checkpoint: Path, pho
     assert decoded(told["image"]).shape == photo.shape
 
 
+def test_models_of_other_channels_take_theirs_and_two_of_unlike_ones_are_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    form = [
+        "+dataset.channels=4",
+        "+dataset.show_channels=[3,2,1]",
+        "+dataset.mean=[9,9,9,9]",
+        "+dataset.std=[4,4,4,4]",
+    ]
+    models = {"rgb": scaseg.load(checkpoint), "four": scaseg.load(write_checkpoint(tmp_path / "a.ckpt", form))}
+    client = TestClient(application(models, Limits(200_000, 20_000), ["127.0.0.1"]), base_url="http://127.0.0.1")
+    four = np.random.default_rng(0).integers(0, 256, (64, 64, 4)).astype(np.uint8)
+    reply = client.post("/predict?model=four", content=encoded(four))
+    assert reply.status_code == 200
+    told = reply.json()
+    np.testing.assert_array_equal(
+        decoded(told["answers"][0]["mask"]), models["four"].colours[models["four"].predict(four)]
+    )
+    shown = decoded(told["image"])
+    assert shown.shape == (64, 64, 3) and abs(shown.mean() - four[..., 1:].mean()) < 2
+    reply = client.post("/predict?model=four", content=encoded(four[..., :3]))
+    assert reply.status_code == 415 and "(3 channels of uint8, and what is asked for is 4" in reply.json()["error"]
+    reply = client.post("/predict?model=rgb&model=four", content=encoded(four))
+    assert reply.status_code == 400 and "no image is for both" in reply.json()["error"]
+
+
 def test_page_and_nothing_else_is_served(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 200 and "frame-ancestors 'none'" in page.headers["content-security-policy"]

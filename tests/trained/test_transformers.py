@@ -91,6 +91,13 @@ def test_other_models_too(opened: Open, images: Tensor, tmp_path: Path, kind: st
     assert torch.equal(used(opened(folder), images), logits(folder, images))
 
 
+def test_other_channels_too(opened: Open, tmp_path: Path) -> None:
+    form = ["+dataset.channels=5", "+dataset.dtype=uint16", "+dataset.mean=[9,9,9,9,9]", "+dataset.std=[4,4,4,4,4]"]
+    folder = scaseg.save_pretrained(write_checkpoint(tmp_path / "a.ckpt", form), tmp_path / "model")
+    images = torch.rand(2, 5, 45, 70, generator=torch.Generator().manual_seed(1)) * 20
+    assert torch.equal(used(opened(folder), images), logits(folder, images))
+
+
 def test_a_loss_where_there_are_labels(opened: Open, saved: Path, images: Tensor) -> None:
     model = opened(saved).train()
     labels = torch.randint(0, 8, (2, 45, 70))

@@ -168,6 +168,7 @@ class LVT(nn.Module):
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block (the authors use none); it grows linearly from 0.
         sr_ratios: reduction of keys and values; stage 1 has none of its own and ignores its entry.
+        in_channels: of the images.
     """
 
     def __init__(
@@ -178,27 +179,27 @@ class LVT(nn.Module):
         heads: Sequence[int] = (2, 2, 5, 8),
         sr_ratios: Sequence[int] = (8, 4, 2, 1),
         mlp_ratios: Sequence[int] = (4, 8, 4, 4),
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
-        in_channels = 3
         self.backbone = nn.ModuleList()
-        for width, depth, head_count, sr_ratio, ratio in zip(
-            self.channels, depths, heads, sr_ratios, mlp_ratios, strict=True
-        ):
+        stages = zip(self.channels, depths, heads, sr_ratios, mlp_ratios, strict=True)
+        for i, (width, depth, head_count, sr_ratio, ratio) in enumerate(stages):
             blocks = nn.Sequential()
             for _ in range(depth):
                 attn: nn.Module
                 mlp: nn.Module
-                if in_channels == 3:
+                if i == 0:
                     attn, mlp = ConvolutionalSelfAttention(width, head_count), LinearMlp(width, ratio * width)
                 else:
                     attn = RecursiveAtrousSelfAttention(width, head_count, sr_ratio)
                     mlp = ConvMlp(width, ratio * width)
                 blocks.append(Block(width, attn, mlp, next(rates)))
-            kernel, stride = (7, 4) if in_channels == 3 else (3, 2)
+            kernel, stride = (7, 4) if i == 0 else (3, 2)
             self.backbone.append(nn.Sequential(PatchEmbed(in_channels, width, kernel, stride), blocks))
             in_channels = width
         self._init_weights()
@@ -214,7 +215,7 @@ class LVT(nn.Module):
                 nn.init.normal_(module.weight.weight, std=math.sqrt(2 / module.weight.out_channels))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
         maps = []
         x = from_map(x)
         for stage in self.backbone:

@@ -119,6 +119,7 @@ class MiT(nn.Module):
         channels: widths C1..C4 of the stages at strides 4, 8, 16, 32.
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
+        in_channels: of the images.
         eps: of block and stage norms.
         reduction_eps: of the norms after a strided convolution (patch embedding, key and value reduction).
 
@@ -136,13 +137,14 @@ class MiT(nn.Module):
         mlp_ratio: int = 4,
         eps: float = 1e-6,
         reduction_eps: float = 1e-5,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
         stages = zip(self.channels, depths, heads, sr_ratios, strict=True)
-        in_channels = 3
         for i, (width, depth, head_count, sr_ratio) in enumerate(stages, start=1):
             kernel, stride = (7, 4) if i == 1 else (3, 2)
             blocks = [
@@ -156,7 +158,7 @@ class MiT(nn.Module):
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
         maps = []
         x = from_map(x)
         for stage in (1, 2, 3, 4):

@@ -18,10 +18,10 @@ from scaseg.models.layers.pointwise import PointwiseConv
 class Stem(nn.Module):
     """Two strided convolutions, stride 4 in all."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.proj = nn.Sequential(
-            nn.Conv2d(3, channels // 2, 3, 2, 1),
+            nn.Conv2d(in_channels, channels // 2, 3, 2, 1),
             nn.BatchNorm2d(channels // 2),
             nn.GELU(),
             nn.Conv2d(channels // 2, channels, 3, 2, 1),
@@ -29,7 +29,7 @@ class Stem(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, ceil(H/4), ceil(W/4))."""
+        """(B, C_in, H, W) -> (B, C, ceil(H/4), ceil(W/4))."""
         out: Tensor = self.proj(x)
         return out
 
@@ -131,6 +131,7 @@ class MSCAN(nn.Module):
         channels: widths C1..C4 of the stages at strides 4, 8, 16, 32.
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
+        in_channels: of the images.
     """
 
     def __init__(
@@ -139,14 +140,15 @@ class MSCAN(nn.Module):
         depths: Sequence[int],
         drop_path: float = 0.0,
         mlp_ratios: Sequence[int] = (8, 8, 4, 4),
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
-        in_channels = 3
         for i, (width, depth, ratio) in enumerate(zip(self.channels, depths, mlp_ratios, strict=True), start=1):
-            embed = Stem(width) if i == 1 else PatchEmbed(in_channels, width)
+            embed = Stem(in_channels, width) if i == 1 else PatchEmbed(in_channels, width)
             self.add_module(f"patch_embed{i}", embed)
             self.add_module(f"block{i}", nn.ModuleList(Block(width, ratio, next(rates)) for _ in range(depth)))
             self.add_module(f"norm{i}", nn.LayerNorm(width))
@@ -154,7 +156,7 @@ class MSCAN(nn.Module):
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
         maps = []
         x = x.contiguous(memory_format=torch.channels_last)
         for stage in (1, 2, 3, 4):

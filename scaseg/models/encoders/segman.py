@@ -235,6 +235,7 @@ class SegMAN(nn.Module):
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
         windows: side of the neighbourhood in each stage; on a smaller map it is the whole map.
+        in_channels: of the images.
     """
 
     def __init__(
@@ -245,15 +246,17 @@ class SegMAN(nn.Module):
         heads: Sequence[int] = (1, 2, 4, 8),
         windows: Sequence[int] = (11, 9, 9, 7),
         mlp_ratios: Sequence[int] = (4, 4, 3, 3),
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         half = c1 // 2
         same = nn.Conv2d(half, half, 3, padding=1, bias=False), nn.BatchNorm2d(half)
         end = nn.Conv2d(c1, c1, 3, padding=1, bias=False), nn.BatchNorm2d(c1)
         self.patch_embed = nn.Sequential(
-            *strided(3, half), nn.GELU(), *same, nn.GELU(), *strided(half, c1), nn.GELU(), *end
+            *strided(in_channels, half), nn.GELU(), *same, nn.GELU(), *strided(half, c1), nn.GELU(), *end
         )
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
         self.layers = nn.ModuleList()
@@ -266,7 +269,7 @@ class SegMAN(nn.Module):
         self.apply(_init)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
         x = self.patch_embed(x.contiguous(memory_format=torch.channels_last))
         maps = []
         for layer in self.layers:

@@ -23,7 +23,7 @@ def stages_of(encoder: nn.Module) -> dict[str, int]:
 
 @contextmanager
 def looked_at(encoder: nn.Module) -> Iterator[Tensor]:
-    """Within it every parameter has a gradient and nothing is random; gives an image (1, 3, SIDE, SIDE)."""
+    """Within it every parameter has a gradient and nothing is random; gives an image (1, C, SIDE, SIDE)."""
     training = encoder.training
     asked = {parameter: parameter.requires_grad for parameter in encoder.parameters()}
     first = next(iter(asked))
@@ -31,7 +31,8 @@ def looked_at(encoder: nn.Module) -> Iterator[Tensor]:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             encoder.eval().requires_grad_(True)
             torch.manual_seed(0)
-            yield torch.randn(1, 3, SIDE, SIDE, device=first.device, dtype=first.dtype)
+            channels = getattr(encoder, "in_channels", 3)
+            yield torch.randn(1, channels, SIDE, SIDE, device=first.device, dtype=first.dtype)
     finally:
         for parameter, had in asked.items():
             parameter.requires_grad_(had)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.errors import UserError
+from scaseg.models.encoders.inputs import with_inputs
 from scaseg.models.layers.resize import divided_up
 
 STRIDES = (4, 8, 16, 32)
@@ -34,14 +35,20 @@ class TimmEncoder(nn.Module):
         model: timm's name, such as pvt_v2_b0 or resnet18.a1_in1k.
         pretrained: start from timm's weights (needs the network, or timm's cache).
         drop_path: timm's `drop_path_rate`.
+        in_channels: of the images; timm's weights, which are of RGB, are then shared among them (scaseg's rule, see
+            scaseg.models.encoders.inputs, and not timm's own).
 
     Raises UserError for an unknown name, a model without these strides, and weights that cannot be had.
     """
 
-    def __init__(self, model: str, pretrained: bool = False, drop_path: float = 0.0) -> None:
+    def __init__(self, model: str, pretrained: bool = False, drop_path: float = 0.0, in_channels: int = 3) -> None:
         super().__init__()
-        self.model_name = model
-        self.net = _create(model, pretrained, drop_path)
+        self.model_name, self.in_channels = model, in_channels
+        self.net = _create(model, pretrained and in_channels == 3, drop_path, in_channels)
+        if pretrained and in_channels != 3:
+            of_rgb = _create(model, True, drop_path, 3).state_dict()
+            taken, _ = with_inputs(of_rgb, self.net.state_dict(), in_channels)
+            self.net.load_state_dict(taken)
         reductions = list(self.net.feature_info.reduction())
         if not set(STRIDES) <= set(reductions):
             raise UserError(
@@ -63,7 +70,7 @@ class TimmEncoder(nn.Module):
             take_any_size(self.net)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32.
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32.
 
         Raises UserError where the model was built for one image size and takes no other.
         """
@@ -116,7 +123,7 @@ def _pad_alike_at_all_sizes(net: nn.Module) -> None:
             module.__class__ = PaddedConv2d  # type: ignore[assignment]
 
 
-def _create(model: str, pretrained: bool, drop_path: float) -> Any:
+def _create(model: str, pretrained: bool, drop_path: float, in_channels: int) -> Any:
     import scaseg.torchvision_fix  # noqa: F401, I001
     import timm
 
@@ -126,6 +133,8 @@ def _create(model: str, pretrained: bool, drop_path: float) -> Any:
         raise UserError(f"backbone.name={model}: timm {timm.__version__} has no model of this name; {hint}")
     options: dict[str, Any] = dict(SIZE_OPTIONS.get(timm.models.model_entrypoint(model).__module__, {}))
     options["drop_path_rate"] = drop_path
+    if in_channels != 3:
+        options["in_chans"] = in_channels
     try:
         try:
             return timm.create_model(model, pretrained=pretrained, features_only=True, **options)

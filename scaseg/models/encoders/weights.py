@@ -1,5 +1,6 @@
 """Published weights into our encoders: find the file, recognise its layout, account for every key."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from scaseg.errors import UserError
+from scaseg.models.encoders.inputs import rule, with_inputs
 from scaseg.models.encoders.layouts import Layout, State, layouts_of
 from scaseg.models.encoders.sources import read_tensors
 
+log = logging.getLogger("scaseg")
 CONTAINERS = ("state_dict_ema", "state_dict", "model")
 PREFIXES = ("", "module.", "backbone.", "module.backbone.", "segformer.", "encoder.")
 LISTED = 12  # names shown of each kind in an error
@@ -57,8 +60,9 @@ def load_encoder_weights(encoder: nn.Module, name: str, source: str, sha256: str
 def fit(module: nn.Module, layouts: Sequence[Layout], published: State, name: str, where: str) -> Fitted:
     """The published tensors under the names of `module`, in whichever of `layouts` they come.
 
-    name: of the module, and where: the option and its value, for messages. Raises UserError where the layout is not
-    known, or a tensor is missing, unexpected or of another shape.
+    name: of the module, and where: the option and its value, for messages. Weights of RGB are shared among the channels
+    of a module whose `in_channels` are others, by the rule of scaseg.models.encoders.inputs, which is logged. Raises
+    UserError where the layout is not known, or a tensor is missing, unexpected or of another shape.
     """
     layout, prefix = _recognise(layouts, published, name, where)
     drop = re.compile(layout.drop)
@@ -72,7 +76,8 @@ def fit(module: nn.Module, layouts: Sequence[Layout], published: State, name: st
         else:
             foreign.append(key)
     converted = layout.convert(kept)
-    own = module.state_dict()
+    own, channels = module.state_dict(), getattr(module, "in_channels", 3)
+    converted, shared = with_inputs(converted, own, channels)
     missing = [key for key in own if key not in converted]
     unexpected = foreign + [key for key in converted if key not in own]
     shapes = [
@@ -94,6 +99,8 @@ def fit(module: nn.Module, layouts: Sequence[Layout], published: State, name: st
             )
             + f". Give the weights of this {where.split('.')[0]}; nothing was loaded"
         )
+    if shared:
+        log.info("%s: of RGB, and pictures have %d channels: in %s %s", where, channels, shared[0], rule(channels))
     return Fitted(layout.name, converted, tuple(dropped))
 
 
