@@ -21,7 +21,7 @@ class Augment(Checked):
     crop_size: list[int] = field(default_factory=lambda: [512, 512])
     cat_max_ratio: float = number(0.75, 0.01, 1)
     flip: float = number(0.5, 0, 1)
-    photometric: bool = True
+    photometric: bool = True  # of other pictures than RGB of 8 bits brightness and contrast alone
     hue: float = number(18.0, 0, 180)  # degrees to either side; mmsegmentation's 18 are of 180 a turn: 36 here
     before: list[Yaml] = field(default_factory=list)  # before these, on the image: {_target_: albumentations.X, ...}
     transforms: list[Yaml] = field(default_factory=list)  # after these, on the crop, as those

@@ -36,6 +36,15 @@ def npy(array):
     return buffer.getvalue()
 
 
+def with_overview(array):
+    """The image, and after it the same at half its size, as GDAL adds overviews."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(array, photometric="minisblack", planarconfig="contig", metadata=None)
+        file.write(array[::2, ::2], photometric="minisblack", planarconfig="contig", metadata=None, subfiletype=1)
+    return buffer.getvalue()
+
+
 def png(array):
     """By OpenCV, whose colours come as blue, green, red."""
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[array.shape[2]]
@@ -46,6 +55,12 @@ def first(array):
     return np.ascontiguousarray(np.moveaxis(array, 2, 0))
 
 
+GEO = [  # of GeoTIFF: the pixels' size, a tie point, keys; GDAL's nodata
+    (33550, 12, 3, (10.0, 10.0, 0.0), True),
+    (33922, 12, 6, (0.0, 0.0, 0.0, 4e5, 5e6, 0.0), True),
+    (34735, 3, 8, (1, 1, 0, 1, 3072, 0, 1, 32632), True),
+    (42113, 2, 2, "0", True),
+]
 TIFFS = {
     "our own writer": (tiff(SEVEN, 1, (0,) * 6), SEVEN),
     "band after band": (tiff(SEVEN, 1, (0,) * 6, planar=2), SEVEN),
@@ -59,6 +74,8 @@ TIFFS = {
     "predictor": (written(SEVEN, planarconfig="contig", compression="deflate", predictor=True), SEVEN),
     "lzw": (written(SEVEN, planarconfig="contig", compression="lzw"), SEVEN),
     "bigtiff": (written(SEVEN, planarconfig="contig", bigtiff=True), SEVEN),
+    "GeoTIFF": (written(SEVEN, planarconfig="contig", tile=(16, 16), extratags=GEO), SEVEN),
+    "overviews": (with_overview(SEVEN), SEVEN),
     "one band": (written(SEVEN[..., 0]), SEVEN[..., :1]),
     "floats": (written(FLOATS, planarconfig="contig", compression="deflate", predictor=3), FLOATS),
     "doubles": (written(FLOATS.astype(np.float64), planarconfig="contig"), FLOATS),
