@@ -159,7 +159,12 @@ def _name(given: Any, where: str) -> str | None:
         if given is None:
             return None
         raise UserError(f"{where} is no name as it was typed: put it in quotes")
-    return (" ".join(normal(str(given)).split()) or None) if isinstance(given, str | int) else None
+    return (plain_name(str(given)) or None) if isinstance(given, str | int) else None
+
+
+def plain_name(text: str) -> str:
+    """Composed, and with single blanks, none around it."""
+    return " ".join(normal(text).split())
 
 
 def _yes(given: Any) -> bool | None:

@@ -69,6 +69,8 @@ def importing(
         raise UserError(export.unclear)
     numbers = first_numbering(export.labels) if table is None else numbering(export.labels, *table)
     with new_folder(folder) as beside:
+        for left in beside.iterdir():  # by a call that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         writer, faults, report = _Writer(place, beside, numbers, mask_pixels), [], progress("drawing masks")
         for number, read in enumerate(export.images, 1):
             try:

@@ -20,11 +20,13 @@ from scaseg.data.formats.export import (
     Label,
     Region,
     Shape,
+    later,
     read_json,
     ring,
     sample_name,
     size_of,
     split_of,
+    understood,
 )
 from scaseg.data.formats.files import Place
 from scaseg.data.sizes import Size
@@ -49,27 +51,37 @@ def read(place: Place) -> Export:
     for path in paths:
         content = read_json(path)
         categories = _categories(content["categories"], path)
+        with understood(path):
+            shapes, twice = _by_image(content["annotations"]), _by_file(content["images"], path)
         for name in dict.fromkeys(categories.values()):
             labels.setdefault(name, Label(name, name))
         split = split_of(path.stem, path.parent.name)
-        shapes = defaultdict[Any, list[Json]](list)
-        for entry in content["annotations"]:
-            shapes[entry.get("image_id")].append(entry)
-        twice: dict[str, list[Any]] = defaultdict(list)
-        for image in content["images"]:
-            if "id" not in image or not image.get("file_name"):
-                raise UserError(f"{path}: an entry of images has no id, or no file_name: {image}")
-            twice[str(image["file_name"])].append(image)
         for file, entries in twice.items():
             if (other := listed.setdefault((split, file), path)) != path:
                 raise UserError(f"{path} and {other} both annotate {file}: give one of them as source=")
             of_image = [entry for image in entries for entry in shapes.pop(image["id"], [])]
             if len(entries) > 1:
                 notes.append(f"{file} is listed {len(entries)} times in {path.name}: all shapes are drawn on one")
-            images.append(partial(_image, path, entries[0], of_image, categories, split))
+            images.append(later(f"{path}, {file}", _image, path, entries[0], of_image, categories, split))
         if lost := sum(map(len, shapes.values())):
             notes.append(f"{lost} annotations in {path.name} are of images that it does not list: left out")
     return Export(list(labels.values()), images, notes)
+
+
+def _by_image(annotations: Sequence[Json]) -> dict[Any, list[Json]]:
+    found = defaultdict[Any, list[Json]](list)
+    for entry in annotations:
+        found[entry.get("image_id")].append(entry)
+    return found
+
+
+def _by_file(images: Sequence[Json], path: Path) -> dict[str, list[Json]]:
+    found = defaultdict[str, list[Json]](list)
+    for image in images:
+        if "id" not in image or not image.get("file_name"):
+            raise UserError(f"{path}: an entry of images has no id, or no file_name: {image}")
+        found[str(image["file_name"])].append(image)
+    return found
 
 
 def _categories(entries: Sequence[Json], path: Path) -> dict[Any, str]:
@@ -107,7 +119,7 @@ def _image(
 
 
 def _polygons(polygons: Sequence[Sequence[float]], size: Size) -> Region:
-    return Region(_decode(coco.merge(coco.frPyObjects(polygons, *size))))
+    return _region(coco.merge(coco.frPyObjects(polygons, *size)))
 
 
 def _run_lengths(segmentation: Mapping[str, Any], where: str, size: Size) -> Region:
@@ -117,11 +129,17 @@ def _run_lengths(segmentation: Mapping[str, Any], where: str, size: Size) -> Reg
     if isinstance(counts, list):
         if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != size[0] * size[1]:
             raise UserError(f"{where}: run lengths that are not {size[0] * size[1]} pixels together: export it again")
-        return Region(_decode(coco.frPyObjects(dict(segmentation), *size)))
+        return _region(coco.frPyObjects(dict(segmentation), *size))
     try:
-        return Region(_decode({"size": list(size), "counts": str(counts).encode("ascii")}))
+        return _region({"size": list(size), "counts": str(counts).encode("ascii")})
     except (ValueError, UnicodeEncodeError) as error:
         raise UserError(f"{where}: run lengths that cannot be read ({error}): export it again") from error
+
+
+def _region(runs: Any) -> Region:
+    """The box alone in which there are pixels: of a large image most of it is empty."""
+    left, top, width, height = map(int, coco.toBbox(runs))
+    return Region(_decode(runs)[top : top + height, left : left + width], top, left)
 
 
 def _decode(runs: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:

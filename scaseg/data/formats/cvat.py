@@ -20,10 +20,12 @@ from scaseg.data.formats.export import (
     Region,
     Shape,
     colour_of,
+    later,
     ring,
     sample_name,
     size_of,
     split_of,
+    understood,
 )
 from scaseg.data.formats.files import Place
 from scaseg.data.sizes import Size
@@ -59,7 +61,7 @@ def read(place: Place) -> Export:
             for shape in image:
                 if name := shape.get("label", ""):
                     labels.setdefault(name, Label(name, name))
-            images.append(partial(_image, path, image))
+            images.append(later(f"{path}, {image.get('name')}", _image, path, image))
     return Export(list(labels.values()), images)
 
 
@@ -73,10 +75,8 @@ def _image(path: Path, image: ElementTree.Element) -> Annotated:
     where = f"{path}, {file}"
     shapes, passed = [], []
     for element in sorted(image, key=lambda one: int(one.get("z_order", 0))):
-        try:
+        with understood(f"{where}, {element.tag}"):
             draw = _drawn(element, where)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{where}: a {element.tag} that is not as CVAT writes it ({error})") from error
         if draw is None:
             passed.append(f"{element.tag} (no area)")
         else:

@@ -1,7 +1,8 @@
 """What an annotation tool exports, whichever it is: labels, and of each image its shapes, or a mask of numbers."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -157,6 +158,25 @@ def size_of(height: Any, width: Any) -> Size | None:
     """(H, W) where both are told."""
     rows, columns = whole(height), whole(width)
     return (rows, columns) if rows and columns else None
+
+
+@contextmanager
+def understood(where: str | Path) -> Iterator[None]:
+    """Within it what is not of the form that a tool writes is a UserError, naming the file and the place in it."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{where}: not of the form that its tool writes ({error!r}): export it again") from error
+
+
+def later(where: str | Path, read: Callable[..., Annotated], *given: Any) -> Callable[[], Annotated]:
+    """An image that is read when it is called, by `read(*given)`; what is not of its form is a UserError."""
+
+    def reading() -> Annotated:
+        with understood(where):
+            return read(*given)
+
+    return reading
 
 
 def _short(value: Any) -> str:

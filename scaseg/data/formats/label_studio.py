@@ -17,7 +17,19 @@ import numpy as np
 
 from scaseg.data import images
 from scaseg.data.formats import brush, fill
-from scaseg.data.formats.export import Annotated, Export, Label, Region, Shape, read_json, ring, sample_name, size_of
+from scaseg.data.formats.export import (
+    Annotated,
+    Export,
+    Label,
+    Region,
+    Shape,
+    later,
+    read_json,
+    ring,
+    sample_name,
+    size_of,
+    understood,
+)
 from scaseg.data.formats.files import Place
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
@@ -39,10 +51,12 @@ def read(place: Place) -> Export:
     found, left_out = [], 0
     for path in paths:
         for task in read_json(path):
-            results = _results(task)
+            where = f"{path}, task {task.get('id')}"
+            with understood(where):
+                results = _results(task)
             left_out += results is None
             if results is not None:
-                found.append(partial(_image, path, task, results))
+                found.append(later(where, _image, path, task, results))
     used: set[str] = set()
     for image in found:
         with suppress(UserError):  # said when it is drawn

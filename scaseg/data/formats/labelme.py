@@ -22,6 +22,7 @@ from scaseg.data.formats.export import (
     Label,
     Region,
     Shape,
+    later,
     read_json,
     ring,
     sample_name,
@@ -42,7 +43,7 @@ def read(place: Place) -> Export:
     paths = recognised(place)
     if not paths:
         raise UserError(f"source={place.source}: no JSON with shapes and imagePath, as LabelMe's have them")
-    images = [partial(_image, path, place.folder) for path in paths]
+    images = [later(path, _image, path, place.folder) for path in paths]
     used: set[str] = set()
     for image in images:
         with suppress(UserError):  # said when it is drawn
@@ -59,7 +60,7 @@ def _image(path: Path, folder: Path) -> Annotated:
             raise UserError(f"{where}: no label: name it in LabelMe and save")
         kind = entry.get("shape_type") or "polygon"  # that of old versions, which had no other
         points = ring(entry.get("points"), where)
-        if kind == "polygon":
+        if kind in ("polygon", "rotation") or (kind == "rectangle" and len(points) == 4):  # X-AnyLabeling's corners
             shape = Shape(entry["label"], partial(fill.polygon, [points]))
         elif kind == "rectangle" and len(points) == 2:
             (left, top), (right, bottom) = np.sort(points, axis=0).tolist()

@@ -114,7 +114,8 @@ def _binary(images: Listing, masks: Listing, values: Mapping[int, int]) -> Expor
 def _read(meaning: Meaning, path: str) -> Numbers:
     found: Numbers | None = read_upright(path, meaning)
     if found is None:
-        raise UserError(f"{path} holds colours, and others hold ids: export it again, or format=colours")
+        what = "16-bit numbers, which are no colours" if meaning is as_colours else "colours, and others hold ids"
+        raise UserError(f"{path} holds {what}: export it again, or name what all are, format=")
     return found
 
 

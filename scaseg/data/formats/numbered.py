@@ -27,16 +27,21 @@ def packed(colour: Sequence[int]) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
 
 
-def as_colours(stored: Stored) -> Numbers:
-    """Each pixel's colour as one number, that of palette indices by the palette, greys with three equal parts."""
+def as_colours(stored: Stored) -> Numbers | None:
+    """Each pixel's colour as one number, that of palette indices by the palette, greys with three equal parts.
+
+    None for numbers of 16 bits.
+    """
     bands = stored.values
+    if bands.dtype == np.uint16:
+        return None
     if bands.ndim == 2:
         grey = np.arange(256)[:, None].repeat(3, axis=1)
         palette = grey if stored.palette is None else np.zeros((256, 3), np.int64)
         if stored.palette is not None:
             palette[: len(stored.palette)] = stored.palette
         table = np.array([packed(colour) for colour in palette.tolist()], np.int32)
-        found: Numbers = table[np.minimum(bands, 255)]
+        found: Numbers = table[bands]
         return found
     wide = bands.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]

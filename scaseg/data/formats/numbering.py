@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scaseg.data.classes import MOST, REST, Entry
+from scaseg.data.classes import MOST, REST, Entry, plain_name
 from scaseg.data.formats.export import IGNORED, Label
 from scaseg.data.formats.numbered import hexadecimal
 from scaseg.data.labels import IGNORE, distinct_colours
@@ -28,17 +28,22 @@ class Numbering:
 def first_numbering(labels: Sequence[Label]) -> Numbering:
     """Each label a class: with the export's own id and colour where it has them, else numbered from 1 in its order."""
     if len(labels) > MOST - 1:
-        raise UserError(f"the export has {len(labels)} labels, and 8-bit masks leave room for {MOST - 1}: merge some")
+        raise UserError(
+            f"the export has {len(labels)} labels, and 8-bit masks leave room for {MOST - 1}: say which are one class"
+            " and which are dropped, dataset.classes=FILE"
+        )
     taken = {label.id for label in labels if label.id is not None}
     free = iter([number for number in range(1, IGNORE) if number not in taken])
     ids: dict[str, int | None] = {}
     rows: dict[int, Entry] = {}
+    numbers: dict[str, int] = {}  # of names, which may differ in blanks alone
     for label in (label for label in labels if not label.ignore):
+        name = plain_name(label.name) or "unnamed"
+        name = BACKGROUND[0] if name.lower() in BACKGROUND else name
         number = label.id
         if number is None:
-            number = 0 if label.key.lower() in BACKGROUND and 0 not in taken else next(free)
-        ids[label.key] = number
-        name = BACKGROUND[0] if label.name.lower() in BACKGROUND else label.name
+            number = 0 if name == BACKGROUND[0] and 0 not in taken else numbers.get(name) or next(free)
+        ids[label.key] = numbers[name] = number
         colour = label.colour or ((0, 0, 0) if number == 0 else distinct_colours()[number])
         rows.setdefault(number, Entry(name, (number,), colour))
     rows.setdefault(0, Entry("background", (0,), (0, 0, 0)))
@@ -62,7 +67,7 @@ def numbering(labels: Sequence[Label], rows: Sequence[Entry], where: str) -> Num
     ids: dict[str, int | None] = {}
     without = []
     for label in labels:
-        found = by_key.get(label.key, by_key.get(label.name, None if label.ignore else rest))
+        found = by_key.get(plain_name(label.key), by_key.get(plain_name(label.name), None if label.ignore else rest))
         if found is not None:
             ids[label.key] = None if found.drop else found.ids[0]
         elif not label.ignore:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scaseg.data.formats.export import Annotated, Numbered, Region
+from scaseg.data.formats.export import Annotated, Numbered, Region, understood
 from scaseg.data.formats.numbering import Numbering
 from scaseg.data.labels import Mask
 from scaseg.data.sizes import Size
@@ -41,7 +41,8 @@ def paint(image: Annotated, size: Size, numbering: Numbering) -> Painted:
         if number is None:
             painted.dropped += 1
             continue
-        region = _within(shape.draw(size), size)
+        with understood(image.where):
+            region = _within(shape.draw(size), size)
         rows = slice(region.top, region.top + region.inside.shape[0])
         columns = slice(region.left, region.left + region.inside.shape[1])
         place = labels.index(shape.label)

@@ -21,11 +21,13 @@ from scaseg.data.formats.export import (
     Region,
     Shape,
     colour_of,
+    later,
     read_json,
     ring,
     sample_name,
     size_of,
     split_of,
+    understood,
 )
 from scaseg.data.formats.files import Place
 from scaseg.data.sizes import Size
@@ -45,9 +47,10 @@ def read(place: Place) -> Export:
         raise UserError(
             f"source={place.source}: no meta.json with classes beside ann/*.json, as Supervisely's projects"
         )
-    classes = read_json(metas[0])["classes"]
-    labels = [Label(one["title"], one["title"], colour_of(str(one.get("color", "")))) for one in classes]
-    return Export(labels, [partial(_image, path, metas[0].parent) for path in paths])
+    with understood(metas[0]):
+        classes = read_json(metas[0])["classes"]
+        labels = [Label(one["title"], one["title"], colour_of(str(one.get("color", "")))) for one in classes]
+    return Export(labels, [later(path, _image, path, metas[0].parent) for path in paths])
 
 
 def _image(path: Path, project: Path) -> Annotated:
@@ -58,10 +61,8 @@ def _image(path: Path, project: Path) -> Annotated:
         label = entry.get("classTitle")
         if not isinstance(label, str):
             raise UserError(f"{where}: no classTitle: export it again")
-        try:
+        with understood(where):
             draw = _drawn(entry, where)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{where}: a {entry.get('geometryType')} that cannot be read ({error!r})") from error
         if draw is None:
             passed.append(f"{entry.get('geometryType')} (no area)")
         else:

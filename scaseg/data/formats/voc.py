@@ -107,11 +107,13 @@ def _palette(number: int) -> Colour:
 
 def _colours(labels: Sequence[Colour | None], path: str) -> Numbers:
     """Colours, of greys those of the labels in their order, as a mask of one channel means them."""
-    found: Numbers = read_upright(path, partial(_meant, labels))
+    found: Numbers | None = read_upright(path, partial(_meant, labels))
+    if found is None:
+        raise UserError(f"{path} holds 16-bit numbers, and this layout colours or indices: export it again")
     return found
 
 
-def _meant(labels: Sequence[Colour | None], stored: Stored) -> Numbers:
+def _meant(labels: Sequence[Colour | None], stored: Stored) -> Numbers | None:
     if stored.values.ndim == 3 or stored.palette is not None:
         return as_colours(stored)
     palette = np.array([_palette(number) for number in range(256)], np.uint8)

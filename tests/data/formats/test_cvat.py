@@ -107,7 +107,7 @@ def test_other_shapes(tmp_path, capsys):
     ("elements", "said"),
     [
         (['<mask label="car" rle="3, 4" left="1" top="1" width="3" height="3"/>'], "run lengths of 7 pixels for 3x3"),
-        (['<box label="car" xtl="1" ytl="1" xbr="" ybr="3"/>'], "a box that is not as CVAT writes it"),
+        (['<box label="car" xtl="1" ytl="1" xbr="" ybr="3"/>'], "box: not of the form that its tool writes"),
         (['<polygon label="car" points="1,2;3"/>'], "are no points x, y"),
     ],
     ids=range(3),

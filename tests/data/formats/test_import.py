@@ -153,6 +153,20 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path):
         prepared(root, tmp_path / "to")
 
 
+def test_what_a_killed_call_left_is_no_part_of_the_next(tmp_path):
+    photo(tmp_path / "to.part/images/old.png")
+    prepared(export(tmp_path / "export"), tmp_path / "to")
+    assert read_back(tmp_path / "to").keys() == {"a", "b", "c"}
+    assert not (tmp_path / "to/images/old.png").exists()
+
+
+def test_more_labels_than_masks_have_room_for(tmp_path):
+    root = export(tmp_path / "export", [(f"label {number}", NORTH) for number in range(260)])
+    with says("the export has 260 labels, and 8-bit masks leave room for 252", "dataset.classes=FILE"):
+        prepared(root, tmp_path / "to")
+    prepared(root, tmp_path / "to", classes=table(tmp_path / "mine.yaml", "background", "{name: any, labels: rest}"))
+
+
 def test_names_and_images_that_do_not_fit(tmp_path):
     root = export(tmp_path / "export")
     (root / "b.png").rename(photo(tmp_path / "x/b.png"))

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -128,6 +129,20 @@ def test_images_that_lie_elsewhere_or_in_the_json(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "left out: 1 image not there, such as d.jpg" in told
     assert "images whose file lacks, taken from the export's JSON: 1" in told
+
+
+def test_names_apart_and_labels_that_differ_in_blanks(tmp_path):
+    """macOS writes names apart; X-AnyLabeling gives a rectangle its four corners."""
+    root = export(tmp_path / "export", ["a", "b"])
+    apart = unicodedata.normalize("NFD", "ü")
+    photo(root / f"{apart}.jpg")
+    corners = [[3, 2], [20, 2], [20, 12], [3, 12]]
+    shapes = [shape("traffic  light", corners, "rectangle"), shape("traffic light ", [[0, 14], [9, 14], [9, 19]])]
+    label_file(root / f"{apart}.json", shapes, unicodedata.normalize("NFC", "ü.jpg"))
+    prepared(root, tmp_path / "to")
+    found = read_back(tmp_path / "to")[unicodedata.normalize("NFC", "ü")]
+    masks = [inside([corners]), inside([shapes[1]["points"]])]
+    assert (found == drawn([("traffic light", mask) for mask in masks])).all()
 
 
 @pytest.mark.parametrize("seen", ["upright", "stored"])

@@ -157,6 +157,15 @@ def test_colours_by_the_table(tmp_path):
         prepared(tmp_path / "export", tmp_path / "to2", classes=f"{tmp_path}/table.yaml")
 
 
+def test_what_is_no_colour_and_no_id(tmp_path):
+    export(tmp_path / "ids", [0, 7, 1000], np.uint16)
+    with says("masks/a.png holds 16-bit numbers, which are no colours"):
+        prepared(tmp_path / "ids", tmp_path / "to", form="colours")
+    export(tmp_path / "colours", list(COLOURS), np.int32, as_colours)
+    with says("the masks hold colours and no ids: format=colours"):
+        prepared(tmp_path / "colours", tmp_path / "to", form="ids")
+
+
 def test_smoothed_colours_are_named(tmp_path):
     export(tmp_path / "export", list(range(0, 1 << 24, 40001)), np.int32, as_colours)
     with says("colours, so borders are blurred", "dataset.classes=FILE"):
@@ -228,6 +237,22 @@ def test_voc_s_layout(mode, listed, names, tmp_path, capsys):
     prepared(tmp_path / "export", tmp_path / "to")
     check(read_back(tmp_path / "to"), made, {0: names[0], 1: names[1], 2: names[2], 255: "not labelled"})
     assert "read as voc" in capsys.readouterr().out
+
+
+def test_the_official_masks(shared, tmp_path):
+    """Real ones, indexed, with borders; the classes are those that dataset=voc reads of them."""
+    whole = shared / "data/VOCdevkit/VOC2012"
+    names = (whole / "ImageSets/Segmentation/train.txt").read_text().split()[:4]
+    for name in names:
+        for file in (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png"):
+            put(tmp_path / "export" / file, "").write_bytes((whole / file).read_bytes())
+    prepared(tmp_path / "export", tmp_path / "to")
+    found = read_back(tmp_path / "to")
+    for name in names:
+        ids = np.asarray(Image.open(whole / f"SegmentationClass/{name}.png"))
+        train = VOC.labels.encode(ids, name)
+        expected = np.array(["", *VOC.labels.names[1:], *["not labelled"] * 235], object)[train]
+        assert (found[name] == expected).all()
 
 
 def test_voc_s_splits_and_images_elsewhere(tmp_path):

@@ -97,7 +97,7 @@ def test_holes_bitmaps_and_others(mode, tmp_path, capsys):
         (figure("car", "bitmap", bitmap={"data": "?", "origin": [0, 0]}), "bitmap is no base64 text"),
         (figure("car", "bitmap", bitmap={"data": "AAAA", "origin": [0, 0]}), "bitmap is cut short or damaged"),
         (figure("car", "bitmap", bitmap={"data": base64.b64encode(zlib.compress(b"x")).decode()}), "holds no picture"),
-        (figure("car", "polygon", points=[[1, 2]]), "a polygon that cannot be read"),
+        (figure("car", "polygon", points=[[1, 2]]), "not of the form that its tool writes"),
         (polygon("boat", [[1, 1], [9, 1], [9, 9]]), "label boat is none of the export's own list"),
         (figure(None, "polygon"), "no classTitle"),
     ],
