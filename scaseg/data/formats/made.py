@@ -51,23 +51,19 @@ class Made:
         self.pixels.update({int(raw): int(counts[raw]) for raw in np.flatnonzero(counts)})
 
     def lines(self, numbering: Numbering, masks: bool, notes: Sequence[str]) -> list[str]:
-        """A table of the labels, one of the ids, and a line about each thing that is not as plain as that.
+        """A table of the labels, and a line about each thing that is not as plain as that.
 
         masks: whether the export has masks and no shapes.
         """
         names = {row.ids[0]: f"{row.name} (ignored)" if row.ignore else row.name for row in numbering.rows}
         head = ["label", "masks"] if masks else ["label", "shapes", "images"]
         rows = [[*head, "id", "class"]]
-        for label, count in self.labels.items():
+        for label, count in sorted(self.labels.items(), key=lambda one: (numbering.ids[one[0]] or 0, one[0])):
             raw = numbering.ids[label]
             called = "(ignored)" if label == IGNORED else label
             counts = [str(count)] if masks else [str(count), str(self.in_images[label])]
             rows.append([called, *counts, *(("-", "dropped") if raw is None else (str(raw), names[raw]))])
-        total = max(1, self.pixels.total())
-        shares = [["class", "id", "percent of pixels"]]
-        shares += [[names[raw], str(raw), f"{100 * self.pixels[raw] / total:.3f}"] for raw in sorted(self.pixels)]
         told = [aligned(rows), ""] if self.labels else []
-        told += [aligned(shares), ""]
         told.append("images: " + ", ".join(f"{count} {split}".strip() for split, count in self.images.items()))
         for (upper, lower), pixels in self.over.most_common(_PAIRS):
             told.append(f"overlap: {upper} over {lower}, {pixels} pixels in {_of(self.over_images[upper, lower])}")

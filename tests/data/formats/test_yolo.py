@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from tests.data.formats.exports import NAMES, SIZE, drawn, inside, photo, polygons, prepared, put, read_back, same
+from tests.data.formats.exports import (
+    EXIF_TURN,
+    NAMES,
+    SIZE,
+    drawn,
+    inside,
+    photo,
+    polygons,
+    prepared,
+    put,
+    read_back,
+    same,
+)
 from tests.data.test_folder import says
 
 YAML = "path: ../datasets/x\ntrain: images/train\nval: images/val\nnames:\n  0: tree\n  1: road\n  2: car\n  3: no\n"
@@ -57,6 +69,16 @@ def test_quirks(tmp_path, capsys):
     assert "1 images have no text in labels: without an object, as YOLO takes it" in told
     assert "images without a shape, background throughout: 2" in told
     assert "labels that nothing has: no" in told
+
+
+def test_shares_are_of_the_upright_image(tmp_path):
+    root = export(tmp_path / "export")
+    photo(root / "images/train/a.jpg", turn=EXIF_TURN)
+    prepared(root, tmp_path / "to")
+    height, width = SIZE[::-1]
+    shapes = [(label, [(x * width / SIZE[1], y * height / SIZE[0]) for x, y in ring]) for label, ring in polygons(0)]
+    expected = drawn([(label, inside([ring], (height, width))) for label, ring in shapes], (height, width))
+    assert (read_back(tmp_path / "to")["train/a"] == expected).all()
 
 
 @pytest.mark.parametrize(
