@@ -1,4 +1,4 @@
-"""python -m scaseg.prepare: from official archives to a verified dataset."""
+"""python -m scaseg.prepare: from official archives, or from an annotation tool's export, to a verified dataset."""
 
 import os
 from collections.abc import Sequence
@@ -23,6 +23,8 @@ class PrepareConfig(DataConfig):
     """What python -m scaseg.prepare takes."""
 
     archives: str | None = None  # the folder with the downloads; null: verify what is there
+    source: str | None = None  # dataset=folder: an annotation tool's export, of which data_dir is made
+    format: str = "auto"  # of source: see scaseg.data.formats.recognise
     subset: bool = False  # fewer images than the release has are no error
     workers: int | None = None  # processes; null: one a core
 
@@ -33,19 +35,28 @@ def prepare(cfg: PrepareConfig) -> Json:
     Of pictures that are no RGB of 8 bits the channels' mean and deviation are measured and kept there too.
     """
     from scaseg.data.build import dataset_class, labels_of
+    from scaseg.data.imported import importing
     from scaseg.data.prepare import unpack_all, verify_all
     from scaseg.errors import UserError
 
     dataset = cfg.part
     kind = dataset_class(dataset)
     folder = Path(cfg.data_dir or Path("data", getattr(kind, "folder", dataset.name)))
+    workers = (os.cpu_count() or 1) if cfg.workers is None else cfg.workers
+    if cfg.archives is not None and cfg.source is not None:
+        raise UserError("archives or source: what is downloaded is unpacked, an export is converted; leave one out")
     if cfg.archives is not None:
         for line in unpack_all(dataset, Path(cfg.archives), folder, counting):
             print(line)
-    elif not folder.is_dir():
+    elif cfg.source is None and not folder.is_dir():
         raise UserError(f"{folder.absolute()} is not there: name data_dir, or archives with the downloads")
-    workers = (os.cpu_count() or 1) if cfg.workers is None else cfg.workers
-    found, odd = verify_all(dataset, folder, cfg.subset, workers, counting)
+    if cfg.source is not None:
+        with importing(dataset, Path(cfg.source), cfg.format, folder, counting) as (place, dataset, lines):
+            print("\n".join([*lines, ""]))
+            found, odd = verify_all(dataset, place, cfg.subset, workers, counting)
+        odd = [line.replace(str(place), str(folder)) for line in odd]
+    else:
+        found, odd = verify_all(dataset, folder, cfg.subset, workers, counting)
     names = labels_of(dataset, str(folder)).names
     print(_table(found, names, dict(kind.counts)))
     for line in (*odd, *(line for part in found if part.survey for line in part.survey.sentences())):

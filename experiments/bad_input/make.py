@@ -3,6 +3,7 @@
 python experiments/bad_input/make.py
 """
 
+import json
 import shlex
 import shutil
 import struct
@@ -23,6 +24,7 @@ TINY = (
     "dataset=camvid augment.crop_size=[32,64] training.max_steps=2 training.val_every=2 training.batch_size=2"
     " hardware.accelerator=cpu"
 )
+EXPORT = "scaseg.prepare dataset=folder source=own data_dir=new workers=0"
 
 
 def camvid(root: Path) -> Path:
@@ -226,6 +228,43 @@ def own_files(root: Path) -> None:
     (folder / "latin.yaml").write_bytes("# @package _global_\nlogger: {project: Straße}\n".encode("latin-1"))
 
 
+def three_values(root: Path) -> None:
+    """Masks of 0, 128 and 255, beside their images."""
+    root.rename(root.with_name("own"))
+    own = root.with_name("own")
+    (own / "train").rename(own / "images")
+    for file in (own / "trainannot").iterdir():
+        drawn = np.zeros((48, 64), np.uint8)
+        drawn[:20, :30], drawn[20:24, :30] = 255, 128
+        cv2.imwrite(str(file), drawn)
+    (own / "trainannot").rename(own / "masks")
+
+
+def labelme(root: Path, **changes: object) -> Path:
+    """A JSON beside each image of train, as LabelMe writes it; `changes` of one of them."""
+    own = (root / "train").rename(root.with_name("own"))
+    corners = [[10, 10], [50, 12], [30, 40]]
+    for file in sorted(own.iterdir()):
+        shapes = [{"label": label, "points": corners, "shape_type": "polygon"} for label in ("road", "car")]
+        about = {"version": "5.5.0", "shapes": shapes, "imagePath": file.name, "imageData": None}
+        about |= {"imageHeight": 48, "imageWidth": 64} | (changes if file.stem == "b" else {})
+        file.with_suffix(".json").write_text(json.dumps(about))
+    return own
+
+
+def without_images(root: Path) -> None:
+    for file in labelme(root).glob("*.jpg"):
+        file.unlink()
+
+
+def resized_since(root: Path) -> None:
+    labelme(root, imageHeight=96, imageWidth=128)
+
+
+def table_too_short(root: Path) -> None:
+    (labelme(root).parent / "table.yaml").write_text("- background\n- road\n")
+
+
 def folder_of_two_words(root: Path) -> None:
     root.rename(root.with_name("my camvid (1)"))
 
@@ -272,6 +311,11 @@ CASES: list[tuple[str, Callable[[Path], object], str]] = [
     ("masks of 0 and 255", binary_masks, "scaseg.prepare dataset=folder workers=0"),
     ("images and masks of other suffixes", other_suffixes, "scaseg.train dataset=folder"),
     ("masks beside their images", masks_beside, "scaseg.train dataset=folder"),
+    ("masks of 0, 128 and 255", three_values, EXPORT),
+    ("export without its images", without_images, EXPORT),
+    ("image that was resized since it was labelled", resized_since, EXPORT),
+    ("table without one of the labels", table_too_short, f"{EXPORT} dataset.classes=table.yaml"),
+    ("folder of no format of labels", as_it_is, EXPORT.replace("own", "camvid")),
     ("folder that a link leads out of", linked_away, "scaseg.prepare dataset=camvid archives=downloads"),
     ("TIFF of five bands to predict", five_bands, PREDICT),
     ("video cut short", cut_video, PREDICT),

@@ -27,7 +27,7 @@ class ImageFolder(FolderDataset):
     else a share `val_share` of the names, chosen by a hash of each, is val and the rest train. A test split, by
     folder or by list, may go without masks.
 
-    classes: the list (see `table`), or None to read it from DATA_DIR/classes.yaml.
+    classes: the list (see `table`), the file that has it, or None to read it from DATA_DIR/classes.yaml.
     """
 
     splits: ClassVar = (*SPLITS, "all")
@@ -46,7 +46,7 @@ class ImageFolder(FolderDataset):
         mask_suffix: str = ".png",
         mask_pixels: str = UPRIGHT,
         val_share: float = 0.2,
-        classes: Sequence[Any] | None = None,
+        classes: Sequence[Any] | str | None = None,
         ignore_ids: Sequence[int] = (IGNORE,),
     ):
         if not 0 < val_share < 1:
@@ -68,7 +68,9 @@ class ImageFolder(FolderDataset):
     def table(cls, data_dir: str | Path | None, options: Mapping[str, Any]) -> LabelTable:
         """The classes that `options["classes"]`, or else classes.yaml, lists; see scaseg.data.classes."""
         classes, where = options.get("classes"), "dataset.classes"
-        if classes is None:
+        if isinstance(classes, str):
+            classes, where = read_classes(Path(classes)), classes
+        elif classes is None:
             path = (Path("data", cls.folder) if data_dir is None else Path(data_dir)) / CLASSES_FILE
             if not path.is_file():
                 beside = entries(path.parent) if path.parent.is_dir() else []
@@ -107,7 +109,7 @@ class ImageFolder(FolderDataset):
             raise UserError(
                 f"{self.folder} in {self.root.absolute()}: train and val need an image each, not 1 together"
             )
-        val = _val_names([pair.name for pair in every], self.val_share)
+        val = drawn_val([pair.name for pair in every], self.val_share)
         return [pair for pair in every if (pair.name in val) == (self.split == "val")]
 
     def _check_lists(self) -> None:
@@ -181,7 +183,7 @@ def _same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _val_names(names: Sequence[str], share: float) -> set[str]:
+def drawn_val(names: Sequence[str], share: float) -> set[str]:
     """Drawn by each name alone: an image stays in its split when others are added. Neither split is empty."""
     drawn = {name: int(hashlib.sha256(os.fsencode(name)).hexdigest()[:8], 16) for name in names}
     val = {name for name, number in drawn.items() if number < share * 2**32} or {min(names, key=drawn.__getitem__)}

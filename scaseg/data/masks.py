@@ -2,9 +2,11 @@
 
 import io
 import warnings
-from typing import Any
+from collections.abc import Container
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from scaseg.data import by_pillow, jpeg, png
@@ -17,10 +19,24 @@ from scaseg.errors import UserError
 
 SUFFIXES = (".png", ".bmp", ".dib", ".tif", ".tiff", ".pgm", ".pbm")
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
+_8_BITS, _16_BITS = ("L", "P", "1"), ("I;16", "I;16B", "I;16L", "I;16N")
+_ALL = (*_8_BITS, *_16_BITS, "RGB", "RGBA", "LA")
 _WANTED = "a mask is one 8-bit channel of class ids (or palette indices), such as an 8-bit PNG"
 _LOSSY_IN_TIFF = (6, 7, 34712)  # JPEG, old and new; JPEG 2000
 _KINDS = {"WEBP": "WebP, which has no one-channel form", "JPEG2000": "JPEG 2000", "GIF": "GIF, whose writers renumber"}
 _MODES = {"RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LA": "grey with alpha"}
+
+
+class Stored(NamedTuple):
+    """What a mask file stores: numbers (H, W) of 8 or 16 bits, or colours (H, W, 3) of 8.
+
+    kind: of file, for messages. turn: its own EXIF orientation. palette: (N, 3), the colours of numbers that have some.
+    """
+
+    values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    kind: str
+    turn: int
+    palette: npt.NDArray[np.uint8] | None = None
 
 
 def read_mask(path: str, turned: bool = False) -> Mask:
@@ -29,37 +45,41 @@ def read_mask(path: str, turned: bool = False) -> Mask:
     As stored, or `turned` upright by an EXIF orientation of the mask's own. Raises UserError, naming file and reason,
     for what is damaged and what holds no ids: colours, 16 bits, JPEG (whose ids are blurred).
     """
+    stored = read_stored(path, _8_BITS)
+    ids: Mask = stored.values.astype(np.uint8, copy=False)
+    return upright(ids, stored.turn) if turned else ids
+
+
+def read_stored(path: str, modes: Container[str] = _ALL) -> Stored:
+    """The same of what is more than ids, where it is of one of Pillow's `modes`; alpha of 0 makes a colour black."""
     data = read_bytes(path)
-    if data.startswith(png.START):
-        mask, turn = _png(data, path)
-    elif data.startswith(jpeg.START):
+    if data.startswith(jpeg.START):
         raise UserError(
             f"{path} is a JPEG, whose compression changes ids along every border; {_WANTED}. Export the masks again:"
             " they cannot be had back from it"
         )
-    else:
-        mask, turn = _other(data, path)
-    return upright(mask, turn) if turned else mask
+    return _png(data, path, modes) if data.startswith(png.START) else _other(data, path, modes)
 
 
-def _png(data: bytes, path: str) -> tuple[Mask, int]:
+def _png(data: bytes, path: str, modes: Container[str]) -> Stored:
     header = png.read_header(lambda start, end: data[start:end])
     if header is None:
         raise damaged(path, "it does not end as a PNG does")
     check_pixels(path, header.size)
-    if header.depth == 16 or header.colour not in (png.GREY, png.PALETTE):
-        kind = "16-bit" if header.depth == 16 else "grey with alpha" if header.colour == png.ALPHA else "RGB"
-        raise _no_ids(path, f"{kind} PNG")
+    kind = "16-bit" if header.depth == 16 else "grey with alpha" if header.colour == png.ALPHA else "RGB"
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:  # not cv2: it turns palette indices into colours
-            mask = np.asarray(image, np.uint8)
+            if image.mode not in modes or (header.depth == 16 and header.colour != png.GREY):
+                raise _no_ids(path, f"{kind} PNG")
+            values, palette = _values(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise damaged(path, error) from error
-    small = header.colour == png.GREY and header.depth in (2, 4)
-    return (mask // {2: 85, 4: 17}[header.depth] if small else mask), header.turn
+    if header.colour == png.GREY and header.depth in (2, 4):
+        values = values // {2: 85, 4: 17}[header.depth]
+    return Stored(values, f"{kind} PNG", header.turn, palette)
 
 
-def _other(data: bytes, path: str) -> tuple[Mask, int]:
+def _other(data: bytes, path: str, modes: Container[str]) -> Stored:
     with by_pillow.opened(io.BytesIO(data), path, data[:64]) as image, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kind, tags = image.format or "file", getattr(image, "tag_v2", {})
@@ -67,17 +87,31 @@ def _other(data: bytes, path: str) -> tuple[Mask, int]:
             raise _no_ids(path, _KINDS[kind])
         if tags.get(259) in _LOSSY_IN_TIFF:
             raise _no_ids(path, "TIFF compressed as JPEG is")
-        if image.mode not in ("L", "P", "1"):
-            raise _no_ids(path, f"{_MODES.get(image.mode, f'{_bits(image)}-bit')} {kind}")
-        if kind == "TIFF" and not _ids_of_tiff(tags):
+        form = f"{_MODES.get(image.mode, f'{_bits(image)}-bit')} {kind}"
+        if image.mode not in modes:
+            raise _no_ids(path, form)
+        if kind == "TIFF" and image.mode in _8_BITS and not _ids_of_tiff(tags):
             raise _no_ids(path, "TIFF of signed numbers, or of white first")
         _, turn = by_pillow.size_and_turn(image)
         try:
             with overhearing(by_pillow.LIBTIFF):
-                mask = np.asarray(image, np.uint8)
+                values, palette = _values(image)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise damaged(path, error) from error
-    return mask, turn
+    return Stored(values, form, turn, palette)
+
+
+def _values(image: Image.Image) -> tuple[Any, npt.NDArray[np.uint8] | None]:
+    """Numbers or colours, and the palette of numbers."""
+    if image.mode in ("RGB", "RGBA", "LA"):
+        bands = np.asarray(image, np.uint8)
+        if image.mode == "RGB":
+            return bands, None
+        shown = bands[..., -1:] > 0
+        return (bands[..., :-1] if image.mode == "RGBA" else bands[..., :1].repeat(3, 2)) * shown, None
+    colours = image.getpalette("RGB") if image.mode == "P" else None
+    numbers = np.asarray(image, np.uint16 if image.mode in _16_BITS else np.uint8)
+    return numbers, None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
 
 
 def _ids_of_tiff(tags: Any) -> bool:
@@ -92,7 +126,7 @@ def _bits(image: Image.Image) -> int:
 
 def _no_ids(path: str, kind: str) -> UserError:
     article = "an" if kind.startswith("RGB") else "a"
-    how = "Convert the masks to ids first"
-    if "-bit" in kind:
-        how = f"If no id is above 255: Image.fromarray(np.asarray(Image.open({path!r})).astype('uint8')).save('a.png')"
+    how = "Save the masks as such"
+    if kind.startswith(("RGB", "16-bit", "grey")):
+        how = "Masks of ids are made of them by python -m scaseg.prepare dataset=folder source=FOLDER data_dir=NEW"
     return UserError(f"{path} is {article} {kind}; {_WANTED}. {how}")

@@ -69,9 +69,31 @@ def test_a_class_may_have_the_ignored_id(tmp_path):
     assert table(tmp_path, text, ignore_ids=[]).raw_ids == {0: 0, 255: 1}
 
 
+def test_several_ids_are_one_class_and_entries_may_be_ignored(tmp_path):
+    text = "- {name: vehicle, ids: [7, 9], colour: [1, 2, 3]}\n- {ids: [3, 255], ignore: true}\n- {name: sky, id: 0}\n"
+    found = table(tmp_path, text)
+    assert found.names == ("vehicle", "sky")
+    assert found.colours[0] == (1, 2, 3)
+    assert found.raw_ids == {7: 0, 9: 0, 0: 1, 3: IGNORE, 255: IGNORE}
+    assert found.encode(np.array([[7, 9, 3, 0]], np.uint8), "").tolist() == [[0, 0, IGNORE, 1]]
+    assert found.decode(np.array([[0, 1, IGNORE]], np.uint8)).tolist() == [[7, 0, 3]]
+    both = [{"name": "a", "ids": [1, 2]}, {"name": "void", "id": 5, "ignore": True}]
+    assert class_table(both, [255], "").raw_ids == {1: 0, 2: 0, 5: IGNORE, 255: IGNORE}
+    assert class_table(both, [5], "").raw_ids == {1: 0, 2: 0, 5: IGNORE}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("- {name: cat, ids: [1, 2]}\n- {name: dog, id: 2}\n", "id 2 comes twice"),
+        ("- {name: cat, ids: [1, 1]}\n", "id 1 comes twice"),
+        ("- {name: cat, ids: 7}\n", "entry 1"),
+        ("- {name: cat, ids: [300]}\n", "entry 1"),
+        ("- {name: cat, ids: []}\n", "entry 1"),
+        ("- {name: cat, id: 1, ids: [2]}\n", "entry 1"),
+        ("- {name: cat, ignore: maybe}\n", "entry 1"),
+        ("- {name: cat, ignore: true}\n", "every entry is ignored"),
+        ("- cat\n- {name: dog, id: 4, drop: true}\n", "dog is dropped, which is for scaseg.prepare"),
         ("- cat\n-\n", "entry 2"),
         ("- cat\n- ''\n", "entry 2"),
         ("- cat\n- {name: , id: 1}\n", "entry 2"),
