@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from scaseg.data.augment import Augment
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
+from scaseg.identity import identity
 from scaseg.parts import Parts
 from scaseg.typed import (
     REQUIRED,
@@ -23,33 +23,7 @@ from scaseg.typed import (
 )
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
-NOT_IDENTITY = (
-    *("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry"),
-    *("pictures", "records", "metrics"),
-    "class_pixels",  # they follow from the data
-)
-# Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
-# of its name. `*` stands for any name.
-LATER: dict[str, object] = {
-    "augment.before": [],
-    "backbone.freeze": None,
-    "decoder.classifier": "conv",
-    "training.encoder_lr_decay": 1.0,
-    "training.encoder_lr_decay_by": "stage",
-    "training.max_epochs": None,
-    "training.max_time": None,
-    "loss.cross_entropy.label_smoothing": 0.0,
-    "callbacks": {},
-    "teacher": None,
-    "distillation": {},
-    "dataset.channels": 3,
-    "dataset.dtype": "uint8",
-    "dataset.mean": None,
-    "dataset.std": None,
-}
-UNSEEN = ("groups", "channel_names", "show_channels")  # of a dataset's options those that change nothing learned
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
-IN_STEPS = ("max_steps", "val_every")
 
 
 class Decay(Enum):
@@ -230,18 +204,8 @@ class Run(Settings, Parts):
             raise UserError(f"distillation=[{terms}]: give the trained model that teaches, teacher=RUN")
 
     def identity(self) -> Json:
-        """What determines the result, as plain values: of files their fingerprints count, not where they lie."""
-        plain = {key: value for key, value in to_plain(self).items() if key not in NOT_IDENTITY}
-        plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key not in UNSEEN}
-        for key, digest in self.fingerprints.items():
-            part, _, option = key.partition(".")
-            if option:
-                plain[part] = {**plain[part], option: digest}
-            elif key in ("weights", "teacher"):
-                plain[key] = digest
-        if self.training.max_epochs is not None:  # steps follow from it and from the data
-            plain["training"] = {key: value for key, value in plain["training"].items() if key not in IN_STEPS}
-        return _without_later(plain)
+        """What determines the result, as plain values: see scaseg.identity."""
+        return identity(to_plain(self), self.fingerprints)
 
     @property
     def name(self) -> str:
@@ -249,16 +213,6 @@ class Run(Settings, Parts):
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         names = [self.dataset.name, self.backbone.name, self.decoder.name, self.decoder.text("attn")]
         return "-".join([*(name.replace("/", "_") for name in names if name), f"s{self.seed}", digest])
-
-
-def _without_later(plain: Json, within: str = "") -> Json:
-    """Without the keys of LATER that are at the values there."""
-    left: Json = {}
-    for key, value in plain.items():
-        name = f"{within}{key}"
-        if not any(fnmatchcase(name, pattern) and value == default for pattern, default in LATER.items()):
-            left[key] = _without_later(value, f"{name}.") if isinstance(value, dict) else value
-    return left
 
 
 def _check_metrics(names: Sequence[str]) -> None:

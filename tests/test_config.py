@@ -15,8 +15,9 @@ from scaseg.config import compose, run_config
 from scaseg.data.build import num_classes
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import MeanOver, Mode, Resized
+from scaseg.identity import NOT_IDENTITY
 from scaseg.models.build import build_segmentor
-from scaseg.schema import NOT_IDENTITY, Decay, DecayBy, Training
+from scaseg.schema import Decay, DecayBy, Training
 from scaseg.typed import to_plain
 from tests.conftest import ROOT
 
@@ -26,7 +27,7 @@ SHIPPED = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.ya
 
 def test_every_group_is_shipped() -> None:
     groups = {choice.split("=")[0] for choice in SHIPPED}
-    parts = {"backbone", "decoder", "lpm", "dataset", "loss", "optimizer", "schedule", "logger"}
+    parts = {"backbone", "decoder", "lpm", "dataset", "loss", "optimizer", "schedule", "distillation", "logger"}
     assert groups >= {*parts, "experiment", "debug"}
 
 
@@ -34,6 +35,7 @@ def test_every_group_is_shipped() -> None:
 def test_every_shipped_file_composes_and_its_model_builds(choice: str) -> None:
     group, name = choice.split("=")
     users = ["dataset.classes=[one,two]"] if name == "folder" else []  # classes of the user's own
+    users += ["teacher=FILE"] if group == "distillation" else []
     cfg = compose("train", [choice, "backbone.drop_path=0", *users])
     if "drop_path" in cfg.decoder:
         cfg.decoder.drop_path = 0.0

@@ -14,6 +14,7 @@ LEVELS = [  # a module may import from its own level and from those before it
         "aligned",
         "torchvision_fix",
         "typed",
+        "identity",
         "parts",
         "files",
         "machine",

@@ -18,9 +18,10 @@ from scaseg.data.datasets import EvalItem
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
+from scaseg.identity import UNSEEN
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
-from scaseg.schema import UNSEEN, Run, Which
+from scaseg.schema import Run, Which
 from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
 from scaseg.typed import to_plain

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.errors import UserError
+from scaseg.identity import NOT_IDENTITY
 from scaseg.runs import store
 from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import CONFIG, RESULT
 from scaseg.runs.result import has_result, read_result
-from scaseg.schema import NOT_IDENTITY
 from scaseg.schema import Run as Configuration
 from scaseg.typed import dotted, to_plain
 

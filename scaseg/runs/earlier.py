@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from scaseg.errors import UserError
-from scaseg.schema import LATER, Run
+from scaseg.identity import LATER
+from scaseg.schema import Run
 from scaseg.typed import Plain, Yaml, from_plain
 
 _CROSS_ENTROPY = {"_target_": "scaseg.losses.cross_entropy.CrossEntropy", "name": "cross_entropy", "weight": 1.0}

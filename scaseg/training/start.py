@@ -9,13 +9,14 @@ from typing import Any
 import yaml
 
 from scaseg.errors import UserError
+from scaseg.identity import NOT_IDENTITY
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
 from scaseg.runs.checkpoint import Checkpoint, check_architecture, read_checkpoint
 from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import CHECKPOINTS, CONFIG, checkpoint_of
 from scaseg.runs.result import has_result
-from scaseg.schema import NOT_IDENTITY, Run
+from scaseg.schema import Run
 from scaseg.training.task import SegmentationTask
 from scaseg.typed import dotted, to_plain
 

@@ -27,6 +27,11 @@ class Distillation(nn.Module):
 
     def __init__(self, parts: Mapping[str, DistillationPart], teacher: TrainedModel, student: Segmentor) -> None:
         super().__init__()
+        if teacher.segmentor.in_channels != student.in_channels:
+            raise UserError(
+                f"the teacher takes pictures of {teacher.segmentor.in_channels} channels and the student of"
+                f" {student.in_channels}: they must see the same"
+            )
         self._teacher = _Untouched(teacher.segmentor)
         classes = len(teacher.classes)
         channels = {LOGITS: (classes, classes)}

@@ -1,0 +1,58 @@
+"""What of a configuration determines a run's result, and so its name; what does not, and what came later."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from scaseg.typed import Json
+
+NOT_IDENTITY = (
+    *("data_dir", "output_dir", "hardware", "logger", "ckpt_path", "fresh", "retry"),
+    *("pictures", "records", "metrics"),
+    "class_pixels",  # they follow from the data
+)
+# Keys that came after runs had names, and the value at which a run is what it was without them: then they are no part
+# of its name. `*` stands for any name.
+LATER: dict[str, object] = {
+    "augment.before": [],
+    "backbone.freeze": None,
+    "decoder.classifier": "conv",
+    "training.encoder_lr_decay": 1.0,
+    "training.encoder_lr_decay_by": "stage",
+    "training.max_epochs": None,
+    "training.max_time": None,
+    "loss.cross_entropy.label_smoothing": 0.0,
+    "callbacks": {},
+    "teacher": None,
+    "distillation": {},
+    "dataset.channels": 3,
+    "dataset.dtype": "uint8",
+    "dataset.mean": None,
+    "dataset.std": None,
+}
+UNSEEN = ("groups", "channel_names", "show_channels")  # of a dataset's options those that change nothing learned
+IN_STEPS = ("max_steps", "val_every")
+
+
+def identity(plain: Json, fingerprints: Mapping[str, str]) -> Json:
+    """Of a run's configuration as plain values: of files their fingerprints count, not where they lie."""
+    left = {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
+    left["dataset"] = {key: value for key, value in left["dataset"].items() if key not in UNSEEN}
+    for key, digest in fingerprints.items():
+        part, _, option = key.partition(".")
+        if option:
+            left[part] = {**left[part], option: digest}
+        elif key in ("weights", "teacher"):
+            left[key] = digest
+    if left["training"]["max_epochs"] is not None:  # steps follow from it and from the data
+        left["training"] = {key: value for key, value in left["training"].items() if key not in IN_STEPS}
+    return _without_later(left)
+
+
+def _without_later(plain: Json, within: str = "") -> Json:
+    """Without the keys of LATER that are at the values there."""
+    left: Json = {}
+    for key, value in plain.items():
+        name = f"{within}{key}"
+        if not any(fnmatchcase(name, pattern) and value == default for pattern, default in LATER.items()):
+            left[key] = _without_later(value, f"{name}.") if isinstance(value, dict) else value
+    return left
