@@ -30,12 +30,8 @@ from scaseg.data.text import read_lines
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
 
-MASKS, IMAGES, LABELMAP, NAMES = (
-    ("SegmentationClass", "SegmentationClassPNG"),
-    "JPEGImages",
-    "labelmap.txt",
-    "class_names.txt",
-)
+MASKS, IMAGES = ("SegmentationClass", "SegmentationClassPNG"), "JPEGImages"
+LABELMAP, NAMES = "labelmap.txt", "class_names.txt"
 BORDER = packed(VOC.labels.ignore_colour)
 
 
