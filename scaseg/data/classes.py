@@ -91,7 +91,7 @@ def table_entries(classes: Any, where: str) -> list[Entry]:
     names, ids = set[str](), set[int]()
     for place, (given, entry) in enumerate(_entries(classes, where)):
         row = _row(entry, place, f"{where}: entry {place + 1}, {given!r},")
-        twice = next((raw for raw in row.ids if raw in ids or row.ids.count(raw) > 1), None)
+        twice = next((raw for raw in row.ids if not row.drop and (raw in ids or row.ids.count(raw) > 1)), None)
         if (row.name and row.name in names) or twice is not None:
             what = f"name {row.name}" if row.name in names else f"id {twice}"
             raise UserError(f"{where}: {what} comes twice")
@@ -109,7 +109,8 @@ def written(rows: Sequence[Entry], comment: str = "") -> str:
     for row in rows:
         ids = f"id: {row.ids[0]}" if len(row.ids) == 1 else f"ids: {list(row.ids)}"
         ignore = ", ignore: true" * row.ignore
-        lines.append(f"- {{name: {_typed(row.name)}, {ids}, colour: {list(row.colour)}{ignore}}}")
+        name = f"name: {_typed(row.name)}, " if row.name else ""
+        lines.append(f"- {{{name}{ids}, colour: {list(row.colour)}{ignore}}}")
     return "\n".join([*lines, ""])
 
 

@@ -181,10 +181,13 @@ class _Writer:
 
 
 def _split_and_name(image: Annotated) -> tuple[str, str]:
-    """The split that the export says, else that a first folder says, which is then no part of the name."""
-    first, _, rest = image.name.partition("/")
-    said = split_of(first) if rest and first.isalpha() else None
-    return (image.split or "", image.name) if image.split or not said else (said, rest)
+    """The split that the export says, else that a folder in the name says, which is then no part of the name."""
+    *folders, file = image.name.split("/")
+    said = next((folder for folder in folders if folder.isalpha() and split_of(folder)), None)
+    if image.split or said is None:
+        return image.split or "", image.name
+    folders.remove(said)
+    return split_of(said) or "", "/".join([*folders, file])
 
 
 def _check(faults: Sequence[str], writer: _Writer, place: Place) -> None:

@@ -55,7 +55,7 @@ class Made:
 
         masks: whether the export has masks and no shapes.
         """
-        names = {row.ids[0]: f"{row.name} (ignored)" if row.ignore else row.name for row in numbering.rows}
+        names = {row.ids[0]: f"{row.name} (ignored)".strip() if row.ignore else row.name for row in numbering.rows}
         head = ["label", "masks"] if masks else ["label", "shapes", "images"]
         rows = [[*head, "id", "class"]]
         for label, count in sorted(self.labels.items(), key=lambda one: (numbering.ids[one[0]] or 0, one[0])):

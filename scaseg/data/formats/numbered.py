@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from scaseg.data.formats.export import Annotated, Numbered, split_of
 from scaseg.data.labels import Colour
-from scaseg.data.listing import Listing
+from scaseg.data.listing import Listing, normal
 from scaseg.data.masks import Stored, read_stored
 from scaseg.data.orientation import upright
+from scaseg.data.text import read_lines
 
 Numbers = npt.NDArray[np.int32]
 
@@ -72,9 +73,17 @@ def pairs(
     shown: Callable[[int], str],
     splits: Mapping[str, str] | None = None,
 ) -> tuple[list[Callable[[], Annotated]], list[str]]:
-    """Those that have both an image and a mask, and lines about the others; splits: by name, else by folder."""
+    """Those that have both an image and a mask, and lines about the others.
+
+    splits: by name, those of train and val being all that count; None: the folders in names tell.
+    """
     both = [name for name in images.files if name in masks.files]
     notes = []
+    if splits and {"train", "val"} <= set(splits.values()):
+        listed = [name for name in both if name in splits]
+        if len(listed) < len(both):
+            notes.append(f"{len(both) - len(listed)} images are in no list of a split: left out")
+        both = listed
     for kind, one, other in (("masks", masks, images), ("images", images, masks)):
         alone = [name for name in one.files if name not in other.files]
         if alone:
@@ -90,12 +99,10 @@ def pairs(
     return found, notes
 
 
-def listed_splits(folder: Path) -> dict[str, str] | None:
-    """The split of each name in train.txt, val.txt and test.txt of a folder; None where there are no such lists."""
-    found = {}
+def listed_splits(folder: Path) -> dict[str, str]:
+    """The split of each name in train.txt, val.txt and test.txt of a folder."""
+    found: dict[str, str] = {}
     for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
         if split := split_of(path.stem):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if words := line.split():
-                    found[words[0]] = split
-    return found or None
+            found |= {normal(line.split()[0]): split for line in read_lines(path)}
+    return found

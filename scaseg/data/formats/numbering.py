@@ -40,10 +40,10 @@ def first_numbering(labels: Sequence[Label]) -> Numbering:
     for label in (label for label in labels if not label.ignore):
         name = plain_name(label.name) or "unnamed"
         name = BACKGROUND[0] if name.lower() in BACKGROUND else name
-        number = label.id
-        if number is None:
-            number = 0 if name == BACKGROUND[0] and 0 not in taken else numbers.get(name) or next(free)
-        ids[label.key] = numbers[name] = number
+        if name not in numbers:
+            own = 0 if name == BACKGROUND[0] and 0 not in taken else label.id
+            numbers[name] = next(free) if own is None else own
+        ids[label.key] = number = numbers[name]
         colour = label.colour or ((0, 0, 0) if number == 0 else distinct_colours()[number])
         rows.setdefault(number, Entry(name, (number,), colour))
     rows.setdefault(0, Entry("background", (0,), (0, 0, 0)))

@@ -30,12 +30,8 @@ from scaseg.data.text import read_lines
 from scaseg.data.voc import VOC
 from scaseg.errors import UserError
 
-MASKS, IMAGES, LABELMAP, NAMES = (
-    ("SegmentationClass", "SegmentationClassPNG"),
-    "JPEGImages",
-    "labelmap.txt",
-    "class_names.txt",
-)
+MASKS, IMAGES = ("SegmentationClass", "SegmentationClassPNG"), "JPEGImages"
+LABELMAP, NAMES = "labelmap.txt", "class_names.txt"
 BORDER = packed(VOC.labels.ignore_colour)
 
 
@@ -58,7 +54,7 @@ def read(place: Place) -> Export:
             " theirs, dataset.images=FOLDER"
         )
     labels = _labels(root)
-    by_colour = {packed(label.colour): label.key for label in labels if label.colour} | {BORDER: IGNORED}
+    by_colour = _by_colour(labels, root)
     splits = listed_splits(root / "ImageSets/Segmentation")
     read_colours = partial(_colours, [label.colour for label in labels])
     images, notes = pairs(
@@ -67,9 +63,21 @@ def read(place: Place) -> Export:
         read_colours,
         by_colour,
         hexadecimal,
-        splits or {},
+        splits,
     )
     return Export([label for label in labels if label.key != IGNORED], images, notes)
+
+
+def _by_colour(labels: Sequence[Label], root: Path) -> dict[int, str]:
+    found = {BORDER: IGNORED}
+    for label in labels:
+        colour = packed(label.colour or (0, 0, 0))
+        if found.get(colour, label.key) != label.key and colour != BORDER:
+            raise UserError(
+                f"{root / LABELMAP}: {found[colour]} and {label.key} have one colour, {hexadecimal(colour)}"
+            )
+        found[colour] = label.key
+    return found
 
 
 def _labels(root: Path) -> list[Label]:

@@ -44,7 +44,7 @@ def test_merge_rename_drop_ignore(tmp_path, capsys):
         tmp_path / "mine.yaml",
         "{name: background, id: 0}",
         "{name: vehicle, labels: [car, truck], id: 4, colour: [1, 2, 3]}",
-        "{name: pedestrian, labels: [person], ignore: true, id: 9}",
+        "{name: pedestrian, labels: [person], ignore: true, id: 3}",
         "{labels: rest, drop: true}",
     )
     prepared(export(tmp_path / "export"), tmp_path / "to", classes=option)
@@ -52,7 +52,7 @@ def test_merge_rename_drop_ignore(tmp_path, capsys):
     assert (tmp_path / "to/classes.yaml").read_text().splitlines()[2:] == [
         "- {name: background, id: 0, colour: [84, 84, 126]}",
         "- {name: vehicle, id: 4, colour: [1, 2, 3]}",
-        "- {name: pedestrian, id: 9, colour: [0, 252, 252], ignore: true}",
+        "- {name: pedestrian, id: 3, colour: [0, 252, 252], ignore: true}",
     ]
     source = ImageFolder(tmp_path / "to", "all")
     assert source.labels.names == ("background", "vehicle")
@@ -183,12 +183,13 @@ def test_names_and_images_that_do_not_fit(tmp_path):
     prepared(root, tmp_path / "to", images=f"{tmp_path}/x/y")
 
 
-def test_folders_called_as_splits_are_splits(tmp_path):
+@pytest.mark.parametrize("folder", ["{}", "part 1/{}", "{}/part 1"])
+def test_folders_called_as_splits_are_splits(folder, tmp_path):
     for split in ("train", "val"):
-        export(tmp_path / "export" / split, names=("a",))
+        export(tmp_path / "export" / folder.format(split), names=("a",))
     told = prepared(tmp_path / "export", tmp_path / "to")
     assert (told["train"]["pairs"], told["val"]["pairs"]) == (1, 1)
-    assert (tmp_path / "to/masks/val/a.png").is_file()
+    assert (tmp_path / "to/masks/val" / folder.format("").strip("/") / "a.png").is_file()
 
 
 def test_one_split_alone_is_none(tmp_path):

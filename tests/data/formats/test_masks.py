@@ -255,7 +255,7 @@ def test_the_official_masks(shared, tmp_path):
         assert (found[name] == expected).all()
 
 
-def test_voc_s_splits_and_images_elsewhere(tmp_path):
+def test_voc_s_splits_and_images_elsewhere(tmp_path, capsys):
     voc(tmp_path / "export", CVAT, images="../pictures")
     put(tmp_path / "export/ImageSets/Segmentation/train.txt", "a\nsub/c\n")
     put(tmp_path / "export/ImageSets/Segmentation/val.txt", "b\n")
@@ -263,6 +263,10 @@ def test_voc_s_splits_and_images_elsewhere(tmp_path):
         prepared(tmp_path / "export", tmp_path / "to")
     told = prepared(tmp_path / "export", tmp_path / "to", images=f"{tmp_path}/pictures")
     assert {split: told[split]["pairs"] for split in ("train", "val")} == {"train": 2, "val": 1}
+    put(tmp_path / "export/ImageSets/Segmentation/train.txt", "a\n")
+    told = prepared(tmp_path / "export", tmp_path / "to2", images=f"{tmp_path}/pictures")
+    assert {split: told[split]["pairs"] for split in ("train", "val")} == {"train": 1, "val": 1}
+    assert "1 images are in no list of a split: left out" in capsys.readouterr().out
 
 
 def test_colours_that_the_labelmap_does_not_have(tmp_path):
@@ -270,6 +274,9 @@ def test_colours_that_the_labelmap_does_not_have(tmp_path):
     with says("3 faults") as told:
         prepared(tmp_path / "export", tmp_path / "to")
     assert "SegmentationClass/a.png holds #008000, which the list of labels does not have" in str(told.value)
+    put(tmp_path / "export/labelmap.txt", "background:0,0,0::\nroad:128,0,0::\nlane:128,0,0::\n")
+    with says("labelmap.txt: road and lane have one colour, #800000"):
+        prepared(tmp_path / "export", tmp_path / "to")
     put(tmp_path / "export/labelmap.txt", "road:128,0::\n")
     with says("labelmap.txt: road:128,0:: is not label:red,green,blue:parts:actions"):
         prepared(tmp_path / "export", tmp_path / "to")
@@ -297,6 +304,9 @@ def test_roboflow(tmp_path, capsys):
     put(tmp_path / "export/train/_classes.csv", "Pixel Value, Class\n0, background\n1, boat\n")
     with says("1 is boat, and road in", "prepare them apart"):
         prepared(tmp_path / "export", tmp_path / "to2")
+    put(tmp_path / "export/train/_classes.csv", "Pixel Value, Class\n0, background\n1, road\n2, road\n")
+    prepared(tmp_path / "export" / "train", tmp_path / "twice")
+    assert ids_of(tmp_path / "twice") == {"background": 0, "road": 1}
     put(tmp_path / "export/train/_classes.csv", "Pixel Value, Class\nzero, background\n")
     with says("_classes.csv is no list of `Pixel Value, Class`"):
         prepared(tmp_path / "export", tmp_path / "to2")
