@@ -35,7 +35,9 @@ def num_classes(dataset: DatasetPart, data_dir: str | None) -> int:
 
 def build_source(dataset: DatasetPart, data_dir: str | None, split: str) -> Any:
     """The dataset's images and masks of one split; UserError where they are not there or not right."""
-    kind, options = dataset_class(dataset), dataset.arguments(*OURS)
+    kind = dataset_class(dataset)
+    asked = inspect.signature(kind).parameters  # a class of the user's may make pictures of the form that is asked for
+    options = dataset.arguments(*(key for key in OURS if key not in OF_FORM or key not in asked))
     try:
         source = kind(data_dir=data_dir, split=split, **options)
     except TypeError as error:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scaseg.data.by_pillow import Picture
 from scaseg.form import Form
 
-BRIGHTNESS = 32 / 57.7  # of a channel's deviation: what 32 grey levels are of ImageNet's, the mean of its three
+BRIGHTNESS = 32 / 57.63  # of a channel's deviation: what 32 grey levels are of ImageNet's, the mean of its three
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "int16": (-32768.0, 32767.0)}  # none of floats
 
 

@@ -10,11 +10,15 @@ import tifffile
 from PIL import Image
 
 from scaseg.config import compose, run_config, typed
+from scaseg.data.build import build_source
+from scaseg.data.datasets import TrainSamples
 from scaseg.data.normalisation import FILE, Moments, with_normalisation
+from scaseg.data.shapes import Shapes
+from scaseg.named import allowing
 from scaseg.parts import DatasetPart
 from scaseg.prepare import PrepareConfig, prepare
 from scaseg.runs.asked import asked
-from scaseg.schema import Run
+from scaseg.schema import Augment, Run
 from tests.data.test_folder import says
 
 RNG = np.random.default_rng(0)
@@ -124,3 +128,33 @@ def test_given_numbers_are_not_measured_and_rgb_needs_none(data, capsys):
     assert "nothing was measured" in capsys.readouterr().out and not (data / FILE).exists()
     rgb = DatasetPart({"_target_": "scaseg.data.image_folder.ImageFolder", "name": "folder"})
     assert with_normalisation(rgb, "nowhere") is rgb
+
+
+class Made:
+    """A dataset of the user's, which makes its pictures."""
+
+    labels = Shapes.labels
+    split, labelled = "train", True
+
+    def __init__(self, data_dir=None, split="train", channels=3):
+        self.channels = channels
+
+    def __len__(self):
+        return 2
+
+    def name(self, i):
+        return f"made {i}"
+
+    def read(self, i):
+        return np.full((40, 60, self.channels), 7, np.float32), np.zeros((40, 60), np.uint8)
+
+
+def test_a_dataset_of_ones_own_is_told_its_channels_and_one_that_makes_others_is_named():
+    part = DatasetPart({"_target_": f"{__name__}.Made", "name": "made", "channels": 5, "mean": [7] * 5, "std": [1] * 5})
+    recipe = Augment(crop_size=[32, 32], photometric=False, cat_max_ratio=1.0)
+    with allowing([__name__]):
+        source = build_source(part, None, "train")
+    samples = TrainSamples(source, recipe, 0, part.form)
+    assert samples[0]["image"].shape == (32, 32, 5)
+    with says("made ", "3 channels, and dataset.channels=5"):
+        TrainSamples(Made(), recipe, 0, part.form)[0]
