@@ -273,6 +273,7 @@ def test_pooling_by_products_is_adaptive_pooling(size: tuple[int, int], grid: tu
         ("ccaseg", "decoder.depth=0", r"decoder.depth=0: at least 1"),
         ("edaformer", "decoder.mlp_ratio=0", r"decoder.mlp_ratio=0: at least 1"),
         ("edaformer", "decoder.inference_reduction=[2,2]", r"decoder.inference_reduction=\[2, 2\]: 3 whole numbers"),
+        ("edaformer", "decoder.inference_reduction=2", r"decoder.inference_reduction=2: 3 whole numbers"),
         ("edaformer", "decoder.inference_reduction=[2,0,1]", r"one for each stage, at least 1"),
         ("cgrseg", "decoder.repeats=-1", r"decoder.repeats=-1: at least 0"),
         ("cgrseg", "decoder.band=4", r"decoder.band=4: an odd number of pixels"),

@@ -42,8 +42,8 @@ class EDAFormerDecoder(nn.Module):
 
     Stages 2, 3 and 4 have one, two and three blocks; the finest map is not used. mlp_ratio: of the feed-forward's
     hidden channels to its own. inference_reduction: for stages 2, 3 and 4, by what keys are pooled further outside
-    training; [2, 2, 2] is the paper's inference spatial reduction, and weights do not depend on it. fuse: `native` or
-    `literal`, the same function. Raises ValueError for other values.
+    training; weights do not depend on it, and the published example of inference spatial reduction is [2, 2, 2]. fuse:
+    `native` or `literal`, the same function. Raises ValueError for other values.
     """
 
     def __init__(

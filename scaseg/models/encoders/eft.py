@@ -64,8 +64,9 @@ class EFT(nn.Module):
         channels: widths C1..C4 of the stages at strides 4, 8, 16, 32.
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
-        inference_reduction: for each stage, by what keys are pooled further outside training. [2, 2, 1, 1] is the
-            paper's inference spatial reduction; weights do not depend on it. ValueError unless four whole numbers.
+        inference_reduction: for each stage, by what keys are pooled further outside training; weights do not depend on
+            it, and the published example of inference spatial reduction is [2, 2, 1, 1]. ValueError unless four whole
+            numbers of at least 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Embedding-free attention (Yu et al., ECCV 2024, section 3.2): no projections to queries, keys and values."""
+"""Embedding-free attention (Yu et al., ECCV 2024): no projections to queries, keys and values."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class EmbeddingFreeAttention(nn.Module):
     """Multi-head attention of a map over itself pooled, whose pixels are keys and values at once.
 
     Pooled, the map passes a 1x1 convolution and, with `normed`, LayerNorm and GELU. inference_reduction: by what the
-    keys are pooled further outside training (inference spatial reduction, section 3.4); no weight depends on it.
+    keys are pooled further outside training (inference spatial reduction); no weight depends on it.
     Parameter names are those of the official checkpoints.
     """
 
@@ -46,5 +46,6 @@ class EmbeddingFreeAttention(nn.Module):
 
 def check_reductions(key: str, ratios: Sequence[int], stages: int) -> None:
     """Raise ValueError, naming the key, unless there is one whole number of at least 1 for each stage."""
-    if len(ratios) != stages or not all(isinstance(ratio, int) and ratio >= 1 for ratio in ratios):
-        raise ValueError(f"{key}={list(ratios)}: {stages} whole numbers, one for each stage, at least 1")
+    numbers = list(ratios) if isinstance(ratios, Sequence) else []
+    if len(numbers) != stages or not all(isinstance(number, int) and number >= 1 for number in numbers):
+        raise ValueError(f"{key}={ratios}: {stages} whole numbers, one for each stage, at least 1")
