@@ -58,7 +58,7 @@ def benchmark(cfg: BenchmarkConfig, run: Run) -> Json:
         },
         "not_counted": {**counts.unknown, **published.unknown},
         "peak_memory": memory | peak,
-        "latency": _latency(cfg, backbone, decoder, classes, size) if cfg.latency else None,
+        "latency": latency_of(cfg, backbone, decoder, classes, size) if cfg.latency else None,
     }
 
 
@@ -74,7 +74,8 @@ def _memory(
     return memory
 
 
-def _latency(cfg: BenchmarkConfig, backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int]) -> Json:
+def latency_of(cfg: BenchmarkConfig, backbone: Backbone, decoder: Decoder, classes: int, size: tuple[int, int]) -> Json:
+    """Of a forward pass to the model's own logits, with device, threads and precision."""
     device, dtype = chosen_device(cfg.hardware), getattr(torch, cfg.dtype.value)
     segmentor = build_segmentor(backbone, decoder, classes).eval().to(device, dtype)
     if cfg.compile:
