@@ -74,6 +74,8 @@ class Report:
 
     def put(self, section: Section) -> None:
         """Keep what a part measured; one that was skipped takes nothing away that an earlier call measured."""
+        about = self.machine
+        section.made = f"{about['date']}, torch {about['versions']['torch']}, {about['commit'] or 'no commit'}"
         before = self.sections.get(section.name)
         if section.state != SKIPPED or before is None or not before.rows:
             self.sections[section.name] = section
@@ -88,12 +90,12 @@ class Report:
     def markdown(self, parts: Sequence[Part]) -> str:
         """The report as a page."""
         title = "A rehearsal on a CPU: no figure here means anything" if self.rehearsal else self._title()
-        lines = [f"# {title}", "", f"{taken_on(self.machine)} Commit {self.machine['commit']}.", ""]
+        lines = [f"# {title}", "", f"The last call: {taken_on(self.machine)}", ""]
         lines += ["## Must reach", "", *(goal.line(self.sections, self.rehearsal) for goal in GOALS), ""]
-        lines += ["## Parts", "", "| part | | state | s |", "|--:|---|---|--:|"]
+        lines += ["## Parts", "", "| part | | state | s | made |", "|--:|---|---|--:|---|"]
         for number, part in enumerate(parts, 1):
             section = self.sections.get(part.name, Section(part.name, NOT_MADE))
-            lines.append(f"| {number} | {part.title} | {section.state} | {section.seconds:.0f} |")
+            lines.append(f"| {number} | {part.title} | {section.state} | {section.seconds:.0f} | {section.made} |")
         for number, part in enumerate(parts, 1):
             if part.name in self.sections:
                 lines += ["", f"## {number}. {part.title}", "", *_section(self.sections[part.name])]

@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, TextIO
 
 from experiments.gpu.parts import PARTS, Part
 from scaseg.errors import UserError
+from scaseg.typed import check_range
 
 if TYPE_CHECKING:
     from experiments.gpu.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 MARGIN = 2.0  # seconds of the minutes that the report itself has
+MINUTES = 25.0
 REHEARSED = {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
 REHEARSAL_MINUTES = 10.0  # a limit for machines that are busy; on two cores of their own all parts take less than 3
 
@@ -47,7 +49,7 @@ class Asked:
 
     @property
     def seconds(self) -> float:
-        return 60 * (self.minutes or (REHEARSAL_MINUTES if self.rehearse else 25.0))
+        return 60 * (self.minutes or (REHEARSAL_MINUTES if self.rehearse else MINUTES))
 
 
 def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
@@ -95,6 +97,7 @@ def read(arguments: Sequence[str]) -> Asked:
                 asked = replace(asked, minutes=float(value))
             except ValueError:
                 raise UserError(f"minutes={value}: a number") from None
+            check_range(key, asked.minutes, (0.001, 10_000))
         else:
             asked = replace(asked, **{key: value if key == "parts" else Path(value)})
     return asked

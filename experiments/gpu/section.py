@@ -55,6 +55,7 @@ class Section:
     name: str
     state: str = OUT_OF_TIME  # until it says otherwise
     seconds: float = 0.0
+    made: str = ""  # the date, torch's version and the commit: parts of one report may be of several calls
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

@@ -4,15 +4,43 @@ from pathlib import Path
 
 import pytest
 
-from experiments.gpu import crossings
+from experiments.gpu import crossings, train
 from experiments.gpu.goals import GOALS, Goal
-from experiments.gpu.parts import PARTS
+from experiments.gpu.parts import PARTS, camvid, loader, table5, training
 from experiments.gpu.parts.strip import Measured, crossing
-from experiments.gpu.section import Section, Setting
+from experiments.gpu.section import Section, Setting, SkippedError
 from scaseg.benchmark.measurement import Row
 from scaseg.complexity.latency import Spread
+from scaseg.config import compose, run_config
 from scaseg.errors import UserError
 from scaseg.models.layers.strip_crossings import Crossing, read_crossings, write_crossing
+
+
+def test_recipes_that_no_rehearsal_takes_are_sound(tmp_path: Path) -> None:
+    """A rehearsal shortens them: here they are composed and checked as they are."""
+    weights = ["backbone.weights=a.pth", f"data_dir={tmp_path}"]
+    shapes = ["dataset=shapes", *training.RECIPE]
+    asked = [[*shapes, *(one.format(half=8) for one in options)] for options in training.VARIANTS.values()]
+    asked += [["experiment=camvid_pretrained", *weights, *camvid.FULL], [*loader.RECIPE, "data_dir=a"]]
+    asked += [["experiment=camvid_whole", "data_dir=a", "weights=a.ckpt", *camvid.FULL]]
+    asked += [[*table5.RECIPE, "decoder.attn=sa", "lpm=none", "seed=2", *weights, *table5.LENGTH]]
+    runs = [run_config(compose("train", [*given, "hardware.accelerator=cuda"])) for given in asked]
+    steps = [run.training.max_steps for run in runs]
+    assert steps == [*[300] * len(training.VARIANTS), 4200, loader.STEPS, 3000, 1500]
+    assert [run.training.accumulation(1) for run in runs[:4]] == [(16, 1), (16, 1), (16, 1), (8, 2)]
+
+
+def test_without_camvid_a_part_says_what_makes_it(tmp_path: Path) -> None:
+    for carried, where in ((None, "without carry=FOLDER"), (tmp_path, f"in carry={tmp_path}")):
+        with pytest.raises(SkippedError, match=rf"no CamVid or no .*{where}: python -m experiments.gpu.carry"):
+            train.camvid(Setting(False, tmp_path, tmp_path, 0.0, carried))
+    (tmp_path / "CamVid").mkdir()
+    (tmp_path / "efficientnet-lite0-57934424.pth").touch()
+    data, weights = train.camvid(Setting(False, tmp_path, tmp_path, 0.0, tmp_path))
+    assert (data, weights) == (
+        f"data_dir={tmp_path}/CamVid",
+        f"backbone.weights={tmp_path}/efficientnet-lite0-57934424.pth",
+    )
 
 
 def section(value: float, state: str = "done") -> dict[str, Section]:

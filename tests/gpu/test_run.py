@@ -132,6 +132,7 @@ def test_the_command_line() -> None:
         ("minuts=3", "minuts=3: give --rehearse or KEY=VALUE, where KEY is one of minutes, output, carry, work, parts"),
         ("rehearse=1", "give --rehearse"),
         ("minutes=ten", "minutes=ten: a number"),
+        ("minutes=0", "minutes=0.0 must lie between 0.001 and 10000"),
     ):
         with pytest.raises(UserError, match=message):
             read([wrong])

@@ -14,7 +14,7 @@ NAN, INF = float("nan"), float("inf")
 
 # On its way each term of a gradient passes the table's matrix, which spreads it over entries of this size in all, and
 # is rounded before and after. At worst, as where all terms have the same table entry, the errors have one sign.
-ROUNDING = 2 * abs(_samples_to_table(NODES)).sum(0).max() * torch.finfo(torch.float32).eps / 2
+ROUNDING = float(2 * abs(_samples_to_table(NODES)).sum(0).max() * torch.finfo(torch.float32).eps / 2)
 
 
 def check(qkv: tuple[Tensor, ...], value_error: float = 1e-5, gradient_error: float = 1e-4, rest: float = 0.0) -> None:

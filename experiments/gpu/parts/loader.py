@@ -1,4 +1,4 @@
-"""(7) With how many loader processes training does not wait: its speed beside that of one batch on the device."""
+"""(6) With how many loader processes training does not wait: its speed beside that of one batch on the device."""
 
 import os
 import time

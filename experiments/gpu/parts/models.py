@@ -59,15 +59,19 @@ def run(setting: Setting, section: Section) -> None:
         " Precision is autocast's; fp16 scales its loss. Memory is torch's peak of allocations."
     )
     with section.attempt(STEP):
-        ours, theirs = (call(name, TRAIN, "bf16", EAGER, work) for name in (OURS, SEGFORMER))
-        pair = interleaved(ours, theirs, work.device, 2, 1 if setting.rehearse else 9)
-        section.add(STEP, "x", pair.ratio, "at most 0.8")
+        beside(section, work)
     for name, what, precision, how in cells(setting):
         label = f"{name}, {what}, {precision}, {how}"
         with section.attempt(label):
             if setting.left < SECONDS[how] and not setting.rehearse:
                 raise SkippedError(f"{setting.left:.0f} s were left")
             measure(section, label, name, what, precision, how, work)
+
+
+def beside(section: Section, work: Work) -> None:
+    """The step that must be reached, in turns."""
+    ours, theirs = (call(name, TRAIN, "bf16", EAGER, work) for name in (OURS, SEGFORMER))
+    section.add(STEP, "x", interleaved(ours, theirs, work.device, 2, 1 if work.rehearse else 9).ratio, "at most 0.8")
 
 
 def cells(setting: Setting) -> list[tuple[str, str, str, str]]:
