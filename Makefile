@@ -5,7 +5,7 @@ MINUTES   ?= 60
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo test test-slow explore lint types format tables clean
+.PHONY: help setup peers demo test test-slow explore gpu lint types format tables clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test-slow: peers ## the tests that take minutes, in PROCESSES (2)
 
 explore: peers ## the property tests with fresh seeds, again and again for MINUTES (60)
 	$(BIN)/python -m tests.explore $(MINUTES)
+
+gpu: peers ## what only a GPU can say, in half an hour, to runs/gpu/report.md; GPU="minutes=9 parts=1,2" for less
+	$(BIN)/python -m experiments.gpu.run $(GPU)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

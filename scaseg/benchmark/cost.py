@@ -60,7 +60,7 @@ def benchmark(cfg: BenchmarkConfig, run: Run) -> Json:
         },
         "not_counted": {**counts.unknown, **published.unknown},
         "peak_memory": memory | peak,
-        "latency": _latency(cfg, run, classes, size) if cfg.latency else None,
+        "latency": latency_of(cfg, run, classes, size) if cfg.latency else None,
     }
 
 
@@ -72,7 +72,8 @@ def _memory(segmentor: Segmentor, size: tuple[int, int], backward: bool) -> dict
     return memory
 
 
-def _latency(cfg: BenchmarkConfig, run: Run, classes: int, size: tuple[int, int]) -> Json:
+def latency_of(cfg: BenchmarkConfig, run: Run, classes: int, size: tuple[int, int]) -> Json:
+    """Of a forward pass to the model's own logits, with device, threads and precision."""
     device, dtype = chosen_device(cfg.hardware), getattr(torch, cfg.dtype.value)
     segmentor = build_segmentor(run.backbone, run.decoder, classes, run.dataset.form.unscaled).eval().to(device, dtype)
     if cfg.compile:

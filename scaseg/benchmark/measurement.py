@@ -1,6 +1,6 @@
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -47,18 +47,28 @@ def record(suite: str, rows: Sequence[Row]) -> Json:
     }
 
 
-def show(result: Mapping[str, Any]) -> None:
-    """Print a record as a Markdown table, ready to be committed."""
-    print(f"\n| {result['suite']} | median | quartiles | rounds | goal |\n|---|---|---|---|---|")
-    for row in result["rows"]:
+def table(title: str, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows of a record as a Markdown table, ready to be committed."""
+    lines = [f"| {title} | median | quartiles | rounds | goal |", "|---|---|---|---|---|"]
+    for row in rows:
         value = row["value"]
-        print(
+        lines.append(
             f"| {row['what']} | {value['median']:.4g} {row['unit']} | {value['lower']:.4g} .. {value['upper']:.4g}"
             f" | {value['rounds']} | {row['goal']} |"
         )
+    return "\n".join(lines)
+
+
+def taken_on(result: Mapping[str, Any]) -> str:
+    """Of a record: date, machine and versions."""
     versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in result["versions"].items())
     machine = result["machine"]
-    print(
-        f"\n{result['date']}, {machine.get('gpu', machine['cpu'])}, {machine['cores']} cores,"
+    return (
+        f"{result['date']}, {machine.get('gpu', machine['cpu'])}, {machine['cores']} cores,"
         f" {machine['threads']} torch threads, Python {result['python']}, {versions}."
     )
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print a record as a Markdown table."""
+    print(f"\n{table(result['suite'], result['rows'])}\n\n{taken_on(result)}")

@@ -10,6 +10,7 @@ from scaseg.models.layers import strip_points, strip_triton
 from scaseg.models.layers.strip_attention import strip_attention
 from scaseg.models.layers.strip_points import TorchPoints
 from scaseg.models.layers.strip_triton import TritonPoints
+from tests.models.on_gpu import generator
 from tests.models.strip_families import distance, exact, gradients, inputs, problem, spline
 
 pytestmark = [
@@ -36,12 +37,12 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def case(batch: int, heads: int, tokens: int, channels: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(tokens)
-    position = torch.rand(batch, tokens, heads, generator=generator) * (rows - 3)
+    drawn = generator(tokens)
+    position = torch.rand(batch, tokens, heads, generator=drawn) * (rows - 3)
     position[0, 0] = rows - 3  # the end belongs to the last cell
     position[-1, -1] = 0
-    table = torch.randn(batch, heads, rows, channels, generator=generator)
-    return position, table, torch.randn(batch, heads, tokens, channels, generator=generator).transpose(1, 2)
+    table = torch.randn(batch, heads, rows, channels, generator=drawn)
+    return position, table, torch.randn(batch, heads, tokens, channels, generator=drawn).transpose(1, 2)
 
 
 def forms(position: Tensor, rows: int) -> tuple[TritonPoints, TorchPoints]:
@@ -107,9 +108,9 @@ def test_queries_beside_the_range_are_extrapolated_and_nan_stays_in_its_rows() -
 
 @pytest.mark.parametrize(("batch", "heads", "tokens"), [(2, 3, 77), (1, 1, 1), (1, 8, 1100), (1, 5, 33)])
 def test_positions(batch: int, heads: int, tokens: int) -> None:
-    generator = torch.Generator().manual_seed(tokens)
-    t = 20 * torch.randn(batch, tokens, heads, generator=generator).transpose(1, 2)
-    bend, start, per_step = (torch.rand(batch, heads, 1, generator=generator) for _ in range(3))
+    drawn = generator(tokens)
+    t = 20 * torch.randn(batch, tokens, heads, generator=drawn).transpose(1, 2)
+    bend, start, per_step = (torch.rand(batch, heads, 1, generator=drawn) for _ in range(3))
     found = strip_triton.place(t, bend, -start, 40 * per_step)
     right = strip_points.place(t.double(), bend.double(), -start.double(), 40 * per_step.double())
     assert found.is_contiguous()
@@ -139,7 +140,7 @@ def test_strip_attention_under_autocast(dtype: torch.dtype) -> None:
     q, k, v = (x.to(dtype) for x in inputs(1, 2, 150, 40, 5))
     grad = torch.randn(1, 2, 150, 5)
     right = gradients(exact, (q.double(), k.double(), v.double()), grad)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(q.device.type, dtype=torch.bfloat16):
         out, found = spline(q, k, v), gradients(spline, (q, k, v), grad)
     assert out.dtype is dtype
     for x, y in zip(found, right, strict=True):

@@ -6,25 +6,26 @@ import torch
 from torch import Tensor
 
 from scaseg.models.layers.strip_attention import strip_attention
+from tests.models.on_gpu import generator
 
 Form = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def keys(family: str, count: int = 256) -> Tensor:
     """(count), float64, spread 1."""
-    generator = torch.Generator().manual_seed(3)
+    drawn = generator(3)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+        return torch.randn(*shape, generator=drawn, dtype=torch.float64)
 
     if family == "random":
         k = normal(count)
     elif family == "clustered":
-        k = normal(4)[torch.randint(0, 4, (count,), generator=generator)] + 0.05 * normal(count)
+        k = normal(4)[torch.randint(0, 4, (count,), generator=drawn)] + 0.05 * normal(count)
     elif family == "heavy-tailed":
         k = normal(count) / normal(count, 2).square().mean(-1).sqrt()  # Student's t, two degrees of freedom
     elif family == "two-point":
-        k = torch.randint(0, 2, (count,), generator=generator).double()
+        k = torch.randint(0, 2, (count,), generator=drawn).double()
     elif family == "outlier":
         k = 0.02 * normal(count)
         k[0] = 1
@@ -43,7 +44,7 @@ def values(k: Tensor) -> Tensor:
     """(count, 6), half spread 1: noise, steps at the ends and in the middle of the keys, a wave over them."""
     rank = torch.empty_like(k)
     rank[k.argsort()] = torch.arange(len(k), dtype=k.dtype)
-    noise = torch.randn(len(k), generator=torch.Generator().manual_seed(4), dtype=k.dtype)
+    noise = torch.randn(len(k), generator=generator(4), dtype=k.dtype)
     v = torch.stack(
         [noise, k, (rank == rank.max()).double(), (rank > 0).double(), (k > k.median()).double(), (7 * k).cos()], -1
     )
@@ -53,11 +54,11 @@ def values(k: Tensor) -> Tensor:
 
 def problem(family: str, logit_range: float, queries: int = 1500) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """query (1, 1, N), key (1, 1, K), value (1, 1, K, 6), output gradient (1, 1, N, 6); float32."""
-    generator = torch.Generator().manual_seed(5)
+    drawn = generator(5)
     k = keys(family)
-    t = torch.rand(queries, generator=generator, dtype=torch.float64) - 0.5
+    t = torch.rand(queries, generator=drawn, dtype=torch.float64) - 0.5
     t *= logit_range / (t.max() - t.min())
-    grad = torch.randn(1, 1, queries, 6, generator=generator)
+    grad = torch.randn(1, 1, queries, 6, generator=drawn)
     return t[None, None].float(), k[None, None].float(), values(k)[None, None].float(), grad
 
 
@@ -83,7 +84,7 @@ def distance(x: Tensor, y: Tensor) -> float:
 
 
 def inputs(batch: int, heads: int, queries: int, count: int, channels: int, seed: int = 0) -> tuple[Tensor, ...]:
-    generator = torch.Generator().manual_seed(seed)
+    drawn = generator(seed)
     shapes = (batch, heads, queries), (batch, heads, count), (batch, heads, count, channels)
-    q, k, v = (torch.randn(*shape, generator=generator) for shape in shapes)
+    q, k, v = (torch.randn(*shape, generator=drawn) for shape in shapes)
     return q, 2 * k, v

@@ -35,7 +35,7 @@ def test_on_a_gpu() -> None:
         leaves = [x.cuda().requires_grad_(), *layer.cuda().parameters()]
         out = layer(leaves[0])
         found = [out, *torch.autograd.grad(out.square().mean(), leaves)]
-        leaves = [x.double().requires_grad_(), *layer.cpu().double().parameters()]
+        leaves = [x.cpu().double().requires_grad_(), *layer.cpu().double().parameters()]
         out = layer(leaves[0])
         for ours, exact in zip(found, [out, *torch.autograd.grad(out.square().mean(), leaves)], strict=True):
             assert (ours.cpu() - exact).abs().max() <= 1e-4 * exact.abs().max()

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from scaseg.models.layers.spline import _samples_to_table
 from scaseg.models.layers.strip_attention import NODES, exact_attention, strip_attention
+from tests.models.on_gpu import generator
 from tests.models.strip_families import distance, exact, gradients, inputs, spline
 
 NAN, INF = float("nan"), float("inf")
@@ -13,13 +14,13 @@ NAN, INF = float("nan"), float("inf")
 
 # On its way each term of a gradient passes the table's matrix, which spreads it over entries of this size in all, and
 # is rounded before and after. At worst, as where all terms have the same table entry, the errors have one sign.
-ROUNDING = 2 * abs(_samples_to_table(NODES)).sum(0).max() * torch.finfo(torch.float32).eps / 2
+ROUNDING = float(2 * abs(_samples_to_table(NODES)).sum(0).max() * torch.finfo(torch.float32).eps / 2)
 
 
 def check(qkv: tuple[Tensor, ...], value_error: float = 1e-5, gradient_error: float = 1e-4, rest: float = 0.0) -> None:
     """Gradients may miss by the rounding errors of their terms, which can cancel to nothing."""
     q, k, v = qkv
-    grad = torch.randn(*q.shape, v.shape[-1], generator=torch.Generator().manual_seed(9))
+    grad = torch.randn(*q.shape, v.shape[-1], generator=generator(9))
     assert distance(spline(*qkv), exact(*qkv)) <= value_error
     size = grad.norm(dim=-1) * v.norm(dim=-1).amax(-1, keepdim=True)
     spread = k.amax(-1, keepdim=True) - k.amin(-1, keepdim=True)
@@ -169,7 +170,7 @@ def test_autocast_touches_neither_forward_nor_backward() -> None:
     leaves = [x.requires_grad_() for x in qkv]
     expected = spline(*leaves)
     right = torch.autograd.grad(expected.sum(), leaves)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(leaves[0].device.type, dtype=torch.bfloat16):
         out = spline(*leaves)
         found = torch.autograd.grad(out.sum(), leaves)
     assert torch.equal(out, expected)

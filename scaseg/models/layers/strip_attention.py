@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scaseg.models.layers.strip_crossings import least_work
 from scaseg.models.layers.strip_spline import query_ends, spline_attention
 
 MODES = ("auto", "exact", "spline")
@@ -54,7 +55,7 @@ def strip_attention(
         return exact_attention(query.unsqueeze(-1), key.unsqueeze(-1), value, scale)
     if mode == "spline":
         return spline_attention(query, key, value, scale, nodes)
-    if _worthwhile(query, key, nodes):
+    if _worthwhile(query, key, value, nodes):
         ends = _ends(query)
         size = 0.0 if ends is None else _range(ends, key).max().item() * abs(scale)
         if not size > WIDEST_RANGE:  # nan comes here too, and propagates
@@ -84,11 +85,14 @@ def logit_range(query: Tensor, key: Tensor, scale: float = 1.0) -> Tensor:
     return _range(query_ends(query), key).squeeze(-1) * abs(scale)
 
 
-def _worthwhile(query: Tensor, key: Tensor, nodes: int) -> bool:
-    """By shape alone, so that graphs stay static; the crossing was measured on CPU against the fused kernel."""
+def _worthwhile(query: Tensor, key: Tensor, value: Tensor, nodes: int) -> bool:
+    """By shape and device alone, so that graphs stay static; a CPU's crossing was measured against the fused kernel."""
     keys = key.shape[-1]
-    many = query.numel() * keys >= (2**20 if keys >= 128 else 2**21)
-    return many and query.shape[-1] >= 4 * nodes and keys >= 64
+    if query.device.type == "cuda":
+        least = least_work(query.device, value.dtype in (torch.float16, torch.bfloat16))
+    else:
+        least = 2**20 if keys >= 128 else 2**21
+    return query.numel() * keys >= least and query.shape[-1] >= 4 * nodes and keys >= 64
 
 
 def _few_weights(query: Tensor, key: Tensor) -> bool:
