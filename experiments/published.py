@@ -24,6 +24,7 @@ DECODERS = {
     "U-MixFormer": "umixformer",
     "MetaSeg": "metaseg",
     "VWFormer": "vwformer",
+    "SegMAN": "segman",
 }
 CHANNEL_ATTENTIONS = {"none": "none", "CBAM": "cbam", "ECANet": "eca", "CooAtt": "coord", "SENet": "se"}
 ATTENTIONS = {"SA": "sa", "CA": "ca", "SCA": "sca"}
@@ -80,6 +81,7 @@ OTHERS: dict[str, dict[tuple[str, ...], dict[str, str]]] = {
         ("mscan_t", "lvt"): {"cityscapes": CLASSES_LEFT},
         ("segman_t",): {"gflops": SCANS},
     },
+    "segman": {("segman_t",): {"gflops": SCANS}},
 }
 
 

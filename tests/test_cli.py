@@ -196,7 +196,7 @@ def changed(checkpoint: Path, to: Path, change: Callable[[dict[str, Any]], objec
 
 def test_checkpoint_of_another_architecture_is_refused(checkpoint: Path, cli: Cli, tmp_path: Path) -> None:
     for overrides, said in (
-        (["lpm=none"], "decoder: scaseg sca se 1 [4, 3, 2, 1] 16 1 in the checkpoint, scaseg sca none 1"),
+        (["lpm=none"], "decoder: scaseg sca se 1 [4, 3, 2, 1] 16 1 conv in the checkpoint, scaseg sca none 1"),
         (["backbone.channels=[8,16,40,64]"], "its configuration looks alike"),
         (["backbone=mscan_t", "backbone.depths=[1,1,1,1]"], "backbone: mit_b0 in the checkpoint, mscan_t now"),
     ):

@@ -35,13 +35,15 @@ def unused_parameters(decoder: Decoder, channels: Sequence[int], num_classes: in
 
 
 def idle_resize(decoder: Decoder, channels: Sequence[int], image_size: tuple[int, int]) -> int:
-    """Cost, in the paper's convention, of resizing what needs none, as the published code of three decoders does.
+    """Cost, in the paper's convention, of resizing what needs none, as the published code of four decoders does.
 
-    segnext and metaseg resize stage 2 to its own size; vwformer's plain form spreads one value of the whole map by a
-    bilinear resize. Each costs 4 for each element.
+    segnext and metaseg resize stage 2 to its own size; vwformer's plain form and segman spread one value of the whole
+    map by a bilinear resize. Each costs 4 for each element.
     """
     if decoder.name in ("segnext", "metaseg"):
         width = channels[1]
+    elif decoder.name == "segman":
+        width = decoder.option("embed_channels")
     elif decoder.name == "vwformer":
         keys = ("form", "embed_channels", "heads")
         form, width, _ = head_of(

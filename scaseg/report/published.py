@@ -15,6 +15,7 @@ DATASETS = ("ade20k", "cityscapes", "coco_stuff164k")
 # Why counts differ, where one reason has several rows; the first word names it in since.csv.
 REASONS = {
     "modules": "printed by a counter of hooks on modules, which sees no product of attention: see modules alone",
+    "small": "SegMAN-S and -B, counted alike, meet theirs; what else the figure of T counts is not said",
     "pooled": "the public code halves the map by max pooling before the classifier, which the paper does not say",
 }
 

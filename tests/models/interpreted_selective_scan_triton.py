@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from scaseg.models.encoders import selective_scan, selective_scan_triton
-from scaseg.models.encoders.segman import SelectiveScan2d
+from scaseg.models.encoders.selective_scan_2d import SelectiveScan2d
 from scaseg.models.layers import kernels
 
 SHAPES = [  # steps, batch, lines, channels: the interpreter joins a tile's numbers one by one, hence tiles of 4 x 4

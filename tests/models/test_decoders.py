@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.models.peers import randomise
 
 DECODERS = sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml"))
-STRIDES = {"segnext": 8, "metaseg": 8, "cgrseg": 8, "edaformer": 8, "ccaseg": 8}
+STRIDES = {"segnext": 8, "metaseg": 8, "cgrseg": 8, "segman": 8, "edaformer": 8, "ccaseg": 8}
 WIDTHS = {"segnext": 32, "vwformer": 64}
 CHANNELS = (8, 12, 20, 32)
 CITY = "dataset.query_pool=2"
@@ -277,6 +277,7 @@ def test_pooling_by_products_is_adaptive_pooling(size: tuple[int, int], grid: tu
         ("edaformer", "decoder.inference_reduction=[2,0,1]", r"one for each stage, at least 1"),
         ("cgrseg", "decoder.repeats=-1", r"decoder.repeats=-1: at least 0"),
         ("cgrseg", "decoder.band=4", r"decoder.band=4: an odd number of pixels"),
+        ("segman", "decoder.project_channels=0", r"decoder.project_channels=0: at least 1"),
         ("metaseg", "decoder.strip=fast", r"decoder.strip=fast: choose one of auto"),
         ("vwformer", "decoder.embed_channels=100", r"decoder.embed_channels=100: a multiple of 64"),
         ("vwformer", "decoder.form=town", r"decoder.form=town: choose one of plain, city"),

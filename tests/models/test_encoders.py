@@ -18,7 +18,8 @@ from scaseg.parts import Backbone
 from tests.conftest import ROOT
 from tests.models.peers import randomise
 
-# ../shared/spec/scaseg.md, and encoders.md for LVT and SegMAN-T, whose last digits are ours; of EDAFormer all are ours
+# ../shared/spec/scaseg.md, and encoders.md for LVT and SegMAN-T, whose last digits are ours; SegMAN-S and -B and
+# EDAFormer's as the public code builds them
 PARAMETERS = {
     "mit_b0": 3_319_392,
     "mit_b1": 13_151_424,
@@ -31,6 +32,8 @@ PARAMETERS = {
     "mscan_b": 26_277_824,
     "lvt": 3_429_092,
     "segman_t": 2_281_334,
+    "segman_s": 23_955_222,
+    "segman_b": 43_419_170,
     "edaformer_t": 3_418_404,
     "edaformer_b": 24_854_080,
 }

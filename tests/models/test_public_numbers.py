@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from scaseg.models.decoders.cgrseg import CGRSegDecoder
 from scaseg.models.decoders.layouts import layouts_of
+from scaseg.models.decoders.segman import SegMANDecoder
 from scaseg.models.encoders.weights import fit
 from scaseg.models.layers.offset_classifier import OffsetClassifier
 from tests.models import public_names
@@ -20,6 +21,7 @@ NUMBERS = json.loads(Path(__file__).with_name("public_numbers.json").read_text()
 MODELS: dict[str, Callable[[], nn.Module]] = {
     **BUILT,
     "cgrseg": lambda: filled(CGRSegDecoder(CHANNELS, CLASSES, 16, repeats=2, band=5)),
+    "segman": lambda: filled(SegMANDecoder(CHANNELS, CLASSES, 16, 24)),
     "offset": lambda: OnStage3(filled(OffsetClassifier(CHANNELS[2], CLASSES, 0.1))),
 }
 SIZES = {"logits": (96, 160), "odd size": (70, 101)}

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scaseg.complexity.latency import interleaved
-from scaseg.models.encoders.linear_scan import doubled, linear_scan, looped
+from scaseg.models.encoders.linear_scan import doubled, linear_scan, looped, paired
 from scaseg.models.encoders.mscan import MSCAN
 from scaseg.models.encoders.neighbourhood import NeighbourhoodAttention
-from scaseg.models.encoders.segman import Rotary, SegMAN, SelectiveScan2d, TokenMixer
+from scaseg.models.encoders.segman import Rotary, SegMAN, TokenMixer
+from scaseg.models.encoders.selective_scan_2d import SelectiveScan2d
 from scaseg.models.encoders.weights import load_encoder_weights
 from tests.models.peers import randomise
 
-FORMS = {"looped": looped, "doubled": doubled, "public": linear_scan}
+FORMS = {"looped": looped, "doubled": doubled, "paired": paired, "public": linear_scan}
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 2), st.integers(1, 7), st.integers(1, 3))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaseg.models.encoders.segman import SelectiveScan2d
+from scaseg.models.encoders.selective_scan_2d import SelectiveScan2d
 from tests.models.test_strip_triton import python
 
 
@@ -43,7 +43,7 @@ def test_on_a_gpu() -> None:
 
 def test_kernels_are_not_imported_without_a_gpu() -> None:
     code = (
-        "import sys, torch; from scaseg.models.encoders.segman import SelectiveScan2d;"
+        "import sys, torch; from scaseg.models.encoders.selective_scan_2d import SelectiveScan2d;"
         "SelectiveScan2d(4)(torch.zeros(1, 4, 3, 3)).sum().backward();"
         "sys.exit('scaseg.models.encoders.selective_scan_triton' in sys.modules)"
     )

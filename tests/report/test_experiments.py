@@ -32,7 +32,7 @@ def jobs(table: int, *arguments: str) -> list[list[str]]:
 
 def test_the_sweep_of_the_decoders_makes_the_rows() -> None:
     batch = jobs(4)
-    assert len(batch) == 42
+    assert len(batch) == 48
     made = {tuple(sorted(option for option in job if option.startswith(("backbone=", "decoder=")))) for job in batch}
     for row in rows_of(4, ours=False):
         if row.overrides:

@@ -13,12 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LEAST = 1e-30  # of a, where its logarithm is taken
+
 
 def linear_scan(decay: Tensor, value: Tensor, reverse: bool = False) -> Tensor:
     """States h of decay a and value b (T, B, N, D): step t of chunk n is the sequence's number n T + t.
 
     reverse: from the sequence's end. The loop over steps is for the CPU; in graphs and on other devices, where a step
-    costs a launch, log2 T + log2 N doubling steps do the same.
+    costs a launch, log2 T + log2 N doubling steps do the same; in graphs that are exported, whose free sizes leave the
+    number of steps open, weights of all pairs of steps.
     """
     if decay.is_meta:
         return torch.empty_like(value)
@@ -45,6 +48,8 @@ class _LinearScan(torch.autograd.Function):
 
 
 def _scan(decay: Tensor, value: Tensor, reverse: bool) -> Tensor:
+    if torch.compiler.is_exporting():
+        return paired(decay, value, reverse)
     if decay.device.type != "cpu" or torch.compiler.is_compiling():
         return doubled(decay, value, reverse)
     return looped(decay, value, reverse)
@@ -74,6 +79,24 @@ def doubled(decay: Tensor, value: Tensor, reverse: bool) -> Tensor:
     last = 0 if reverse else -1
     _, final = _doubled_along(product[last], states[last], 1, reverse)
     return states + product * _shifted(final, 1, 1, 0.0, reverse)
+
+
+def paired(decay: Tensor, value: Tensor, reverse: bool) -> Tensor:
+    """What each step leaves in every later one, T^2 weights a chunk, then the same of chunks."""
+    if reverse:
+        return paired(decay.flip(0, 2), value.flip(0, 2), False).flip(0, 2)
+    logs = decay.double().clamp_min(LEAST).log().cumsum(0)
+    states = _summed(logs, value)
+    carried = _summed(logs[-1].transpose(0, 1).cumsum(0), states[-1].transpose(0, 1)).transpose(0, 1)
+    return states + logs.exp().to(value.dtype) * F.pad(carried[:, :-1], (0, 0, 1, 0))
+
+
+def _summed(logs: Tensor, value: Tensor) -> Tensor:
+    """logs (T, ...) of the products of a up to each step, value (T, ...) -> h (T, ...) from nothing."""
+    steps = torch.arange(logs.shape[0], device=logs.device)
+    later = (steps.unsqueeze(1) < steps)[(..., *(None,) * (logs.dim() - 1))]
+    weights = (logs.unsqueeze(1) - logs).masked_fill(later, -torch.inf).exp().to(value.dtype)
+    return (weights * value).sum(1)
 
 
 def _doubled_along(decay: Tensor, value: Tensor, dim: int, reverse: bool) -> tuple[Tensor, Tensor]:

@@ -3,21 +3,18 @@
 Module and parameter names are those of the official checkpoints. Maps are (B, C, H, W), channels last in memory.
 """
 
-import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.neighbourhood import NeighbourhoodAttention
-from scaseg.models.encoders.selective_scan import selective_scan
+from scaseg.models.encoders.selective_scan_2d import SelectiveScan2d
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.pointwise import PointwiseConv
 
 EPS = 1e-6
-DIRECTIONS = 4  # along rows, along columns, and both from the end
 GRID = 7  # side of the coarsest map at the size of pre-training
 
 
@@ -63,63 +60,6 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     pairs = x.unflatten(-1, (-1, 2))
     quarter = torch.stack([-pairs[..., 1], pairs[..., 0]], -1).flatten(-2)
     return x * cosine + quarter * sine
-
-
-class Recurrence(nn.Module):
-    """selective_scan as a module, which knows what it costs."""
-
-    def forward(self, u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> Tensor:
-        """u, delta (T, B, N, C), rate (C), b (T, B, N, 1) -> states (T, B, N, C)."""
-        return selective_scan(u, delta, rate, b, reverse)
-
-    def multiply_adds(self, u: Tensor, delta: Tensor, rate: Tensor, b: Tensor, reverse: bool) -> int:
-        """10 for each state and step, the authors' rule: 9 for the discretised recurrence, 1 for the skip."""
-        return 10 * u.numel()
-
-
-class SelectiveScan2d(nn.Module):
-    """SS2D (VMamba) with one state a channel: the map is scanned in four directions, the results added.
-
-    h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t and y_t = C_t h_t + D u_t; delta, B and C are functions of u_t. Runs
-    in float32 at least.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        rank = math.ceil(channels / 16)
-        self.rank = rank
-        self.x_proj_weight = nn.Parameter(torch.empty(DIRECTIONS * (rank + 2), channels, 1))
-        self.dt_projs_weight = nn.Parameter(torch.empty(DIRECTIONS, channels, rank))
-        self.dt_projs_bias = nn.Parameter(torch.empty(DIRECTIONS, channels))
-        self.A_logs = nn.Parameter(torch.zeros(DIRECTIONS * channels, 1))
-        self.Ds = nn.Parameter(torch.ones(DIRECTIONS * channels))
-        self.recurrence = Recurrence()
-        nn.init.uniform_(self.x_proj_weight, -(channels**-0.5), channels**-0.5)
-        nn.init.uniform_(self.dt_projs_weight, -(rank**-0.5), rank**-0.5)
-        with torch.no_grad():  # softplus(bias) is log-uniform in [1e-3, 1e-1]
-            step = torch.exp(torch.empty_like(self.dt_projs_bias).uniform_(math.log(1e-3), math.log(1e-1)))
-            self.dt_projs_bias.copy_(step + torch.log(-torch.expm1(-step)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
-            u = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-            rows = self._scanned(u.permute(3, 0, 2, 1).contiguous(), 0).permute(1, 3, 2, 0)
-            columns = self._scanned(u.permute(2, 0, 3, 1).contiguous(), 1).permute(1, 3, 0, 2)
-            return (rows + columns).to(x.dtype)
-
-    def _scanned(self, u: Tensor, direction: int) -> Tensor:
-        """u (T, B, N, C), lines of T pixels one after the other, scanned forward and backward."""
-        channels = u.shape[-1]
-        skip = self.Ds.view(DIRECTIONS, channels)
-        out = u * (skip[direction] + skip[direction + 2])
-        for k, reverse in ((direction, False), (direction + 2, True)):
-            weight = self.x_proj_weight.view(DIRECTIONS, self.rank + 2, channels)[k]
-            steps, b, c = F.linear(u, weight).split([self.rank, 1, 1], -1)
-            delta = F.softplus(F.linear(steps, self.dt_projs_weight[k], self.dt_projs_bias[k]))
-            rate = self.A_logs.view(DIRECTIONS, channels)[k].exp()
-            out = torch.addcmul(out, c, self.recurrence(u, delta, rate, b, reverse))
-        return out
 
 
 class TokenMixer(nn.Module):
@@ -184,25 +124,45 @@ class FeedForward(nn.Module):
         return out
 
 
-class Block(nn.Module):
-    """Positions by a convolution, token mixer; positions again, feed-forward; each a residual."""
+class LayerScale(nn.Module):
+    """A learned factor and offset for each channel."""
 
-    def __init__(self, channels: int, mixer: TokenMixer, ratio: int, drop_path: float) -> None:
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels, 1, 1, 1), start))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return x * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
+
+
+class Block(nn.Module):
+    """Positions by a convolution, token mixer; positions again, feed-forward; each a residual.
+
+    layer_scale: where the factors of what mixer and feed-forward add start; None for no factors.
+    """
+
+    def __init__(
+        self, channels: int, mixer: TokenMixer, ratio: float, drop_path: float, layer_scale: float | None = None
+    ) -> None:
         super().__init__()
         self.cpe1 = depthwise(channels, 3)
         self.norm1 = MapNorm(channels)
         self.token_mixer = mixer
         self.cpe2 = depthwise(channels, 3)
         self.norm2 = MapNorm(channels)
-        self.mlp = FeedForward(channels, ratio * channels)
+        self.mlp = FeedForward(channels, int(ratio * channels))
         self.drop_path = drop_path_layer(drop_path)
+        scales = (nn.Identity() if layer_scale is None else LayerScale(channels, layer_scale) for _ in range(2))
+        self.layer_scale1, self.layer_scale2 = scales
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """(B, C, H, W) -> the same shape."""
         x = x + self.cpe1(x)
-        x = x + self.drop_path(self.token_mixer(self.norm1(x), angles))
+        x = x + self.drop_path(self.layer_scale1(self.token_mixer(self.norm1(x), angles)))
         x = x + self.cpe2(x)
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.drop_path(self.layer_scale2(self.mlp(self.norm2(x))))
         return x
 
 
@@ -228,13 +188,14 @@ def strided(in_channels: int, channels: int) -> nn.Sequential:
 
 
 class SegMAN(nn.Module):
-    """SegMAN-T's encoder.
+    """SegMAN's encoder; the defaults are its T's.
 
     Args:
         channels: widths C1..C4 of the stages at strides 4, 8, 16, 32.
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
         windows: side of the neighbourhood in each stage; on a smaller map it is the whole map.
+        layer_scale: where learned factors of what a block adds start, of B; None for none.
         in_channels: of the images.
     """
 
@@ -245,7 +206,8 @@ class SegMAN(nn.Module):
         drop_path: float = 0.0,
         heads: Sequence[int] = (1, 2, 4, 8),
         windows: Sequence[int] = (11, 9, 9, 7),
-        mlp_ratios: Sequence[int] = (4, 4, 3, 3),
+        mlp_ratios: Sequence[float] = (4, 4, 3, 3),
+        layer_scale: float | None = None,
         in_channels: int = 3,
     ) -> None:
         super().__init__()
@@ -264,7 +226,10 @@ class SegMAN(nn.Module):
         for i, (width, depth, number, window, ratio) in enumerate(settings):
             if i:
                 self.layers.append(strided(self.channels[i - 1], width))
-            blocks = [Block(width, TokenMixer(width, number, window, i == 3), ratio, next(rates)) for _ in range(depth)]
+            blocks = [
+                Block(width, TokenMixer(width, number, window, i == 3), ratio, next(rates), layer_scale)
+                for _ in range(depth)
+            ]
             self.layers.append(Stage(width, number, blocks))
         self.apply(_init)
 
