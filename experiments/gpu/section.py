@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 
 from scaseg.benchmark.measurement import Row
@@ -63,7 +64,11 @@ class Section:
     path: Path | None = None  # None: it is read, not written
 
     def add(self, what: str, unit: str, value: Spread | float, goal: str = "") -> None:
+        """What is no number, as of a kernel that is wrong, is a failure and no row."""
         spread = value if isinstance(value, Spread) else Spread(value, value, value, 1)
+        if not all(map(isfinite, (spread.median, spread.lower, spread.upper))):
+            self.failed(what, f"{spread.median}, quartiles {spread.lower} .. {spread.upper}")
+            return
         self.rows.append(Row(what, unit, spread, goal))
         print(f"{what}: {spread.median:.4g} {unit}", flush=True)
         self.save()

@@ -1,12 +1,18 @@
 """Every part once, in small, on a CPU: `--rehearse` is what shows typing errors before a GPU's minutes count."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+
+import scaseg.torchvision_fix  # noqa: F401
 
 import pytest
 
 from experiments.gpu.parts import PARTS
+from experiments.gpu.parts.kernels import FILES
 from experiments.gpu.run import main
+from tests.conftest import ROOT
 
 PICTURES = {"strip": "strip.png", "training": "curves.png", "camvid": "camvid.png"}
 LEAST_ROWS = {
@@ -20,6 +26,16 @@ LEAST_ROWS = {
     "table5": 1,
 }
 PEERS = {"kernels": "triton"}
+
+
+def test_what_a_gpu_runs_of_the_kernels_tests_is_there() -> None:
+    """With their plugin, which makes every tensor on the GPU: none may be made before the tests run."""
+    options = ["--collect-only", "-q", "-W", "default", "-p", "no:cacheprovider", "-p", "tests.models.on_gpu"]
+    command = [sys.executable, "-m", "pytest", *options, *FILES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for file in FILES:
+        assert f"{file.partition('::')[0]}::" in done.stdout
 
 
 @pytest.mark.parametrize("name", [part.name for part in PARTS])

@@ -72,6 +72,13 @@ def test_a_section_is_read_as_it_was_written(tmp_path: Path) -> None:
     read = Section.load(tmp_path / "a.json")
     assert read == Section(**{**written.plain(), "rows": written.rows})
     assert read.failures == ["\n".join(["b:", *map(str, range(25, 40))])]
+    written.add("an error", "", float("nan"))
+    written.add("a ratio", "x", Spread(1.0, 0.5, float("inf"), 5))
+    assert Section.load(tmp_path / "a.json").failures[1:] == [
+        "an error:\nnan, quartiles nan .. nan",
+        "a ratio:\n1.0, quartiles 0.5 .. inf",
+    ]
+    assert len(written.rows) == 1
     setting = Setting(True, tmp_path, tmp_path / "work", 3.5)
     assert Setting.read(setting.text()) == setting
 

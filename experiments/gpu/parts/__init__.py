@@ -22,7 +22,7 @@ class Part:
 PARTS = (
     Part(f"{__name__}.kernels", "The kernels against float64", 240),
     Part(f"{__name__}.strip", "Strip attention beside the plain form, SDPA and pykeops", 240),
-    Part(f"{__name__}.models", "Forward pass and training step beside public models", 300, 60),
+    Part(f"{__name__}.models", "Forward pass and training step beside public models", 420, 60),
     Part(f"{__name__}.frames", "Frames a second of Tables V and VII", 180),
     Part(f"{__name__}.training", "Training in half precision, accumulation, average, resume, two processes", 420, 90),
     Part(f"{__name__}.loader", "Waiting for data", 240, 40),

@@ -30,15 +30,17 @@ ALLOWED = {torch.float32: (1e-4, 1e-3), torch.bfloat16: (1e-2, 2e-2)}  # of valu
 def run(setting: Setting, section: Section) -> None:
     with section.attempt("tests"):
         tests(setting, section)
+    torch.set_default_device("cpu" if setting.rehearse else "cuda")  # of the numbers that tests.models draws
     for shape in SMALL if setting.rehearse else SHAPES:
         for dtype, allowed in ALLOWED.items():
             with section.attempt(f"errors at {shape}"):
-                errors(setting, section, shape, dtype, allowed)
+                errors(section, shape, dtype, allowed)
 
 
 def tests(setting: Setting, section: Section) -> None:
     """In a process of their own, which is the first to compile the kernels. Warnings are no errors here."""
     report = setting.work / "kernels.xml"
+    report.unlink(missing_ok=True)
     options = ["-q", "-W", "default", "-p", "no:cacheprovider", f"--junit-xml={report}"]
     options += ["-k", REHEARSED] if setting.rehearse else ["-p", "tests.models.on_gpu"]
     done = subprocess.run(
@@ -50,6 +52,8 @@ def tests(setting: Setting, section: Section) -> None:
         check=False,
     )
     print(done.stdout, done.stderr, sep="\n")
+    if not report.is_file():  # the process did not live to write it
+        raise RuntimeError(f"pytest ended with status {done.returncode}\n{done.stdout}\n{done.stderr}")
     passed: Counter[str] = Counter()
     for case in ElementTree.parse(report).iter("testcase"):
         file = case.get("classname", "").rpartition(".")[2]
@@ -64,15 +68,11 @@ def tests(setting: Setting, section: Section) -> None:
         raise RuntimeError(done.stdout + done.stderr)
 
 
-def errors(
-    setting: Setting, section: Section, shape: tuple[int, int, int], dtype: torch.dtype, allowed: tuple[float, float]
-) -> None:
+def errors(section: Section, shape: tuple[int, int, int], dtype: torch.dtype, allowed: tuple[float, float]) -> None:
     """Against the definition in float64, from the same rounded numbers, as shares of the largest exact number."""
     heads, queries, keys = shape
-    device = torch.device("cpu" if setting.rehearse else "cuda")
-    with device:
-        qkv = tuple(x.to(dtype) for x in inputs(1, heads, queries, keys, 32))
-        grad = torch.randn(1, heads, queries, 32).to(dtype)
+    qkv = tuple(x.to(dtype) for x in inputs(1, heads, queries, keys, 32))
+    grad = torch.randn(1, heads, queries, 32).to(dtype)
     found = (spline(*qkv), *gradients(spline, qkv, grad))
     right = (exact(*qkv), *gradients(exact, qkv, grad))
     sizes = [distance(x, y) for x, y in zip(found, right, strict=True)]
