@@ -67,6 +67,7 @@ class EFT(nn.Module):
         inference_reduction: for each stage, by what keys are pooled further outside training; weights do not depend on
             it, and the published example of inference spatial reduction is [2, 2, 1, 1]. ValueError unless four whole
             numbers of at least 1.
+        in_channels: of the images.
     """
 
     def __init__(
@@ -78,14 +79,15 @@ class EFT(nn.Module):
         pools: Sequence[int] = (8, 4, 2, 1),
         mlp_ratio: float = 4,
         inference_reduction: Sequence[int] = (1, 1, 1, 1),
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         check_reductions("backbone.inference_reduction", inference_reduction, 4)
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
         stages = zip(self.channels, depths, heads, pools, inference_reduction, strict=True)
-        in_channels = 3
         for i, (width, depth, head_count, pool, reduction) in enumerate(stages, start=1):
             kernel, stride = (7, 4) if i == 1 else (3, 2)
             blocks = [Block(width, head_count, pool, reduction, mlp_ratio, next(rates)) for _ in range(depth)]
@@ -96,7 +98,7 @@ class EFT(nn.Module):
         self.apply(init_weights)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W), H and W at least 32 -> four maps (B, C_i, ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32."""
         maps = []
         x = from_map(x)
         for stage in (1, 2, 3, 4):
