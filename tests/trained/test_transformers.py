@@ -125,6 +125,15 @@ def test_saved_by_transformers_it_is_the_same_again(opened: Open, saved: Path, i
     assert "no figures are known" in (scaseg.save_pretrained(model, tmp_path / "own") / "README.md").read_text()
 
 
+def test_offset_learning_opens_too_and_for_other_classes(opened: Open, images: Tensor, tmp_path: Path) -> None:
+    folder = scaseg.save_pretrained(write_checkpoint(tmp_path / "a.ckpt", ["classifier=offset"]), tmp_path / "saved")
+    torch.testing.assert_close(opened(folder)(images).logits, logits(folder, images))
+    model = opened(folder, ignore_mismatched_sizes=True, num_labels=5)
+    classifier = model.decoder.classifier
+    assert model(images).logits.isfinite().all() and model(images).logits.shape[1] == 5
+    assert (classifier.gain == 1).all() and not classifier.bias.any() and 0.005 < classifier.weight.std() < 0.02
+
+
 def test_other_classes_as_transformers_asks_for_them(opened: Open, saved: Path, images: Tensor, tmp_path: Path) -> None:
     names = {0: "road", 1: "crack", 2: "sky"}
     options: dict[str, Any] = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
