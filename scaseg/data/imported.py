@@ -24,6 +24,7 @@ from scaseg.data.orientation import upright
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.files import new_folder
+from scaseg.form import Form
 from scaseg.parts import DatasetPart
 
 Progress = Callable[[str], Callable[[int, int], None]]  # a title -> a report of (done, total)
@@ -71,7 +72,8 @@ def importing(
     with new_folder(folder) as beside:
         for left in beside.iterdir():  # by a call that was killed
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        writer, faults, report = _Writer(place, beside, numbers, mask_pixels), [], progress("drawing masks")
+        writer = _Writer(place, beside, numbers, mask_pixels, dataset.form)
+        faults, report = list[str](), progress("drawing masks")
         for number, read in enumerate(export.images, 1):
             try:
                 writer.write(read())
@@ -111,8 +113,9 @@ def _asked(dataset: DatasetPart, source: Path) -> tuple[Place, tuple[list[Entry]
 class _Writer:
     """Writes one image after the other, and counts."""
 
-    def __init__(self, place: Place, folder: Path, numbering: Numbering, mask_pixels: str) -> None:
+    def __init__(self, place: Place, folder: Path, numbering: Numbering, mask_pixels: str, form: Form) -> None:
         self.place, self.folder, self.numbering, self.mask_pixels = place, folder, numbering, mask_pixels
+        self.form = form
         self.made, self.samples, self.numbered = Made(), list[Sample](), False
         self._files: ImageFiles | None = None
         self._named, self._sources = dict[tuple[str, str], str](), dict[str, str]()
@@ -128,7 +131,7 @@ class _Writer:
                 return
             content, source = image.content(), f"{image.where}: imageData"
             self.made.embedded += 1
-        size, turn = size_and_turn(source) if content is None else (size_of(content, source), 1)
+        size, turn = size_and_turn(source, self.form) if content is None else (size_of(content, source, self.form), 1)
         mask = self._mask(image, source, size, turn)
         suffix = Path(image.files[0].replace("\\", "/") if content is not None else source).suffix
         split, name = _split_and_name(image)
