@@ -93,10 +93,12 @@ def test_onnx_logits(checkpoint: Path, tmp_path: Path, strip: str, capsys: pytes
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml")))
+@pytest.mark.parametrize(
+    "decoder", [*sorted(path.stem for path in (ROOT / "conf/decoder").glob("*.yaml")), "segformer classifier=offset"]
+)
 def test_onnx_logits_of_every_decoder(decoder: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    model = small_model(decoder)
+    model = small_model(*decoder.split())
     for module in model.modules():  # an untrained classifier tells hardly anything apart
         if isinstance(module, Classifier):
             torch.nn.init.normal_(module.weight, std=0.1)
