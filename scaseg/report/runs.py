@@ -20,6 +20,7 @@ from scaseg.typed import dotted, to_plain
 BOOKKEEPING = ("training.log_every", "training.checkpoint_every", "training.val_every", "dataset.groups")
 REQUIRED = {"dataset": str, "backbone": str, "decoder": str, "seed": int, "mIoU": int | float, "config": dict}
 
+CHOICES = ("loss", "optimizer", "schedule", "distillation", "callbacks")  # by name, of some several
 GROUPS = ("decoder.lpm", "decoder.classifier")  # of a run, whose groups on the command line have no decoder before them
 
 
@@ -154,6 +155,10 @@ def _read(folder: Path) -> Run:
 
 
 def _keys(config: Configuration) -> dict[str, object]:
-    """Under the keys of the command line, where the groups lpm and classifier stand for the decoder's own."""
-    keys = dotted({key: value for key, value in to_plain(config).items() if key not in NOT_IDENTITY})
+    """Under the keys of the command line, where the groups lpm and classifier stand for the decoder's own.
+
+    Of a group of CHOICES its own key has their names.
+    """
+    chosen = {group: "+".join(getattr(config, group)) or None for group in CHOICES}
+    keys = chosen | dotted({key: value for key, value in to_plain(config).items() if key not in NOT_IDENTITY})
     return {key.removeprefix("decoder.") if key in GROUPS else key: value for key, value in keys.items()}

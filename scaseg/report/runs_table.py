@@ -6,7 +6,7 @@ from typing import Any
 
 from scaseg.errors import UserError
 from scaseg.report.measured import CHANGE, Figures, Measured, measured
-from scaseg.report.runs import BOOKKEEPING, Run, by_seed, differing
+from scaseg.report.runs import BOOKKEEPING, CHOICES, Run, by_seed, differing
 from scaseg.report.samples import BESIDE
 from scaseg.report.table import MISSING, Cell, Column, Table
 from scaseg.report.table_notes import STATISTICS
@@ -105,11 +105,18 @@ def columns_of(runs: Sequence[Run]) -> list[str]:
     """The config keys that tell the runs apart, without bookkeeping and those that follow from others."""
     names = differing(runs, _hidden(runs))
     implied = {name for key, roots in IMPLIED.items() if key in names for name in names if _under(name, roots, key)}
+    implied |= {name for key in CHOICES if key in names for name in names if _of_choice(name, key, runs)}
     return [name for name in names if name not in implied] or [
         "dataset.name",
         "backbone.name",
         "decoder.name",
     ]
+
+
+def _of_choice(name: str, key: str, runs: Sequence[Run]) -> bool:
+    """Whether an option of a choice of this group says no more than that it was chosen: all that have it agree."""
+    values = {json.dumps(run.keys[name], sort_keys=True) for run in runs if name in run.keys}
+    return name.startswith(f"{key}.") and len(values) == 1
 
 
 def _hidden(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -119,6 +119,22 @@ def test_bookkeeping_makes_no_rows_and_no_columns(tmp_path: Path) -> None:
     assert "training.log_every" in [c.heading for c in runs_table(collect(str(tmp_path))[0]).columns]
 
 
+def test_a_choice_is_one_column_and_its_options_stand_there_where_they_tell_runs_apart(tmp_path: Path) -> None:
+    run_folder(tmp_path, "a", 40.0)
+    run_folder(tmp_path, "b", 41.0, "optimizer=sgd", "training.lr=0.01")
+    run_folder(tmp_path, "c", 42.0, "optimizer=sgd", "training.lr=0.01", "optimizer.sgd.momentum=0.8")
+    run_folder(tmp_path, "d", 43.0, "loss=[cross_entropy,dice]", "schedule=cosine")
+    table = runs_table(collect(str(tmp_path))[0])
+    names = [c.heading for c in table.columns][1:-3]
+    assert names == ["loss", "optimizer", "schedule", "training.lr", "optimizer.sgd.momentum"]
+    assert sorted(tuple(cell.text for cell in row[1:6]) for row in table.rows) == [
+        ("cross_entropy", "adamw", "poly", "6e-05", "null"),
+        ("cross_entropy", "sgd", "poly", "0.01", "0.8"),
+        ("cross_entropy", "sgd", "poly", "0.01", "0.9"),
+        ("cross_entropy+dice", "adamw", "cosine", "6e-05", "null"),
+    ]
+
+
 def test_every_number_of_the_papers_tables_is_one_in_csv() -> None:
     for number in (1, 4, 5):
         table = paper_table(number, ours=False)
