@@ -102,6 +102,10 @@ def test_onnx_logits_of_every_decoder(decoder: str, tmp_path: Path) -> None:
     for module in model.modules():  # an untrained classifier tells hardly anything apart
         if isinstance(module, Classifier):
             torch.nn.init.normal_(module.weight, std=0.1)
+    if decoder == "vwformer":  # cuts its map into 8 x 8 windows, whatever its size
+        with pytest.raises(UserError, match=r"torch.export cannot follow this model with free sizes"):
+            capture(model.eval(), "logits", "exact")
+        return
     write_onnx(capture(model.eval(), "logits", "exact"), tmp_path / "m.onnx", "logits", {})
     require(compare(onnx_runner(tmp_path / "m.onnx"), model, "logits", [*SIZES, (256, 320)]), "the file")
 
