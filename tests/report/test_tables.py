@@ -128,10 +128,10 @@ def test_a_choice_is_one_column_and_its_options_stand_there_where_they_tell_runs
     names = [c.heading for c in table.columns][1:-2]
     assert names == ["loss", "optimizer", "schedule", "training.lr", "optimizer.sgd.momentum"]
     assert sorted(tuple(cell.text for cell in row[1:6]) for row in table.rows) == [
-        ("cross_entropy", "adamw", "poly", "6e-05", "null"),
+        ("cross_entropy", "adamw", "poly", "0.001", "null"),
         ("cross_entropy", "sgd", "poly", "0.01", "0.8"),
         ("cross_entropy", "sgd", "poly", "0.01", "0.9"),
-        ("cross_entropy+dice", "adamw", "cosine", "6e-05", "null"),
+        ("cross_entropy+dice", "adamw", "cosine", "0.001", "null"),
     ]
 
 
