@@ -45,14 +45,14 @@ def identity(plain: Json, fingerprints: Mapping[str, str]) -> Json:
             left[key] = digest
     if left["training"]["max_epochs"] is not None:  # steps follow from it and from the data
         left["training"] = {key: value for key, value in left["training"].items() if key not in IN_STEPS}
-    return _without_later(left)
+    return without_later(left)
 
 
-def _without_later(plain: Json, within: str = "") -> Json:
-    """Without the keys of LATER that are at the values there."""
+def without_later(plain: Json, within: str = "") -> Json:
+    """Plain values without the keys of LATER that are at the values there; within: the keys that lead to them."""
     left: Json = {}
     for key, value in plain.items():
         name = f"{within}{key}"
         if not any(fnmatchcase(name, pattern) and value == default for pattern, default in LATER.items()):
-            left[key] = _without_later(value, f"{name}.") if isinstance(value, dict) else value
+            left[key] = without_later(value, f"{name}.") if isinstance(value, dict) else value
     return left

@@ -18,13 +18,18 @@ from scaseg.data.datasets import EvalItem
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
-from scaseg.identity import UNSEEN
+from scaseg.identity import UNSEEN, without_later
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
 from scaseg.schema import Run, Which
 from scaseg.trained.device import chosen_device
 from scaseg.trained.model import TrainedModel, load_model
 from scaseg.typed import to_plain
+
+REPEATED = (  # of a configuration what repetitions have in common
+    *("backbone", "decoder", "dataset", "augment", "protocol"),
+    *("training", "loss", "optimizer", "schedule", "distillation"),
+)
 
 
 @torch.inference_mode()
@@ -115,17 +120,9 @@ def _paths(given: str, which: Which) -> list[Path]:
 
 def identity_of(run: Run) -> str:
     """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
-    recipe = [run.training, run.loss, run.optimizer, run.schedule]
-    parts = [
-        run.backbone,
-        run.decoder,
-        run.dataset.changed(**dict.fromkeys(UNSEEN)),
-        run.augment,
-        run.protocol,
-        *recipe,
-    ]
-    text: str = json.dumps(to_plain(parts), sort_keys=True)
-    return text
+    plain = {key: value for key, value in to_plain(run).items() if key in REPEATED}
+    plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key not in UNSEEN}
+    return json.dumps([without_later(plain), run.fingerprints.get("teacher")], sort_keys=True)
 
 
 def _described(run: Run) -> str:

@@ -92,8 +92,10 @@ def test_the_lengths_tables_are_those_of_its_records() -> None:
         assert replace(run, fingerprints=kept.fingerprints).name == kept.name == record.name
 
 
-def test_table_5_on_camvid_is_that_of_its_records() -> None:
-    runs, problems = collect(str(ROOT / "experiments/table5/records"))
-    assert (ROOT / "experiments/table5/camvid.md").read_text() == markdown(runs_table(runs, problems))
+@pytest.mark.parametrize(("folder", "table", "baseline"), [("table5", "camvid", None), ("recipes", "table", "1")])
+def test_tables_on_camvid_are_those_of_their_records(folder: str, table: str, baseline: str | None) -> None:
+    runs, problems = collect(str(ROOT / "experiments" / folder / "records"))
+    made = markdown(runs_table(runs, problems, baseline))
+    assert (ROOT / "experiments" / folder / f"{table}.md").read_text() == made
     for run in runs:
         assert run.folder.name == run.config.name
