@@ -74,7 +74,7 @@ def test_who_is_ahead_is_told_by_hand() -> None:
 
 def test_the_sweep_composes_and_a_row_can_be_asked_for() -> None:
     batch = jobs(SINCE)
-    assert len(batch) == 20
+    assert len(batch) == 28
     made = {(cfg.decoder.name, cfg.decoder.classifier) for cfg in (compose("train", job) for job in batch)}
     assert {(name, end) for name in ("scaseg", "cgrseg") for end in ("conv", "offset")} <= made
     own = ["backbone=timm", "backbone.name=efficientformerv2_s1", "decoder=cgrseg", "classifier=conv"]
