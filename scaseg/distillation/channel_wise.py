@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from scaseg.distillation.term import LOGITS, MAPS, Channels, DistillationTerm
+from scaseg.distillation.term import LOGITS, MAPS, Channels, DistillationTerm, divergence
 
 
 def channel_wise_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
@@ -13,8 +13,7 @@ def channel_wise_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0
 
     Maps (B, C, h, w) -> a scalar, at least 0 (equations 4 and 5): what counts is where a channel is largest.
     """
-    own, its = ((x / temperature).flatten(2).log_softmax(2) for x in (student, teacher))
-    return temperature**2 * (its.exp() * (its - own)).sum(2).mean()
+    return divergence(student.flatten(2), teacher.flatten(2), temperature, 2).mean()
 
 
 class ChannelWise(DistillationTerm):

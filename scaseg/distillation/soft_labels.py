@@ -4,17 +4,16 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from scaseg.distillation.term import LOGITS, Channels, DistillationTerm
+from scaseg.distillation.term import LOGITS, Channels, DistillationTerm, divergence
 
 
 def soft_label_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
     """T^2 KL(softmax(teacher / T) || softmax(student / T)) over classes, the mean over pixels.
 
-    Logits (B, K, h, w) -> a scalar, at least 0. T^2 keeps the gradient's size where T changes (section 2.1). All
-    pixels count, unlabelled ones too: of these the teacher knows more than the mask.
+    Logits (B, K, h, w) -> a scalar, at least 0. All pixels count, unlabelled ones too: of these the teacher knows more
+    than the mask.
     """
-    own, its = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
-    return temperature**2 * (its.exp() * (its - own)).sum(1).mean()
+    return divergence(student, teacher, temperature, 1).mean()
 
 
 class SoftLabels(DistillationTerm):

@@ -10,6 +10,15 @@ MAPS = (LOGITS, "stage1", "stage2", "stage3", "stage4")  # the decoder's, and th
 Channels = Mapping[str, tuple[int, int]]  # of each map: the student's and the teacher's
 
 
+def divergence(student: Tensor, teacher: Tensor, temperature: float, dim: int) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)) over `dim`, which is gone then; at least 0.
+
+    T^2 keeps the gradient's size where T changes (Hinton et al., 2015, section 2.1).
+    """
+    own, its = ((x / temperature).log_softmax(dim) for x in (student, teacher))
+    return temperature**2 * (its.exp() * (its - own)).sum(dim)
+
+
 class DistillationTerm(nn.Module, ABC):
     """A loss between a student's maps and its teacher's of the same crops.
 
