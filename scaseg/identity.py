@@ -16,6 +16,7 @@ LATER: dict[str, object] = {
     "augment.before": [],
     "backbone.freeze": None,
     "decoder.classifier": "conv",
+    "decoder.ranks": None,
     "training.encoder_lr_decay": 1.0,
     "training.encoder_lr_decay_by": "stage",
     "training.max_epochs": None,

@@ -1,5 +1,6 @@
 """The format of checkpoints: Lightning's, with a part of ours, `scaseg`. Written and read here, and nowhere else."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
+from scaseg.files import write_bytes
 from scaseg.named import check_named
 from scaseg.runs.earlier import read_config
 from scaseg.schema import Run
@@ -17,7 +19,7 @@ from scaseg.typed import Part, to_plain
 
 VERSION = 2  # 1 had no number, and `lpm` among the keys of a run
 # where models differ
-TOLD = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool", "classifier")
+TOLD = ("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool", "classifier", "ranks")
 
 
 @dataclass
@@ -53,6 +55,16 @@ def write_into(lightning: dict[str, Any], run: Run, labels: LabelTable, groups: 
         "colours": [list(colour) for colour in labels.colours],
         "parameter_groups": [list(names) for names in groups],
     }
+
+
+def write_model(path: Path, run: Run, labels: LabelTable, tensors: Mapping[str, Tensor], step: int) -> None:
+    """A checkpoint of a Segmentor's tensors alone, to evaluate, export and start from; training cannot resume it."""
+    state = {f"model.{key}": value for key, value in tensors.items()}
+    content: dict[str, Any] = {"state_dict": state, "global_step": step}
+    write_into(content, run, labels, [])
+    whole = io.BytesIO()
+    torch.save(content, whole)
+    write_bytes(path, whole.getbuffer())
 
 
 def read_checkpoint(path: Path, key: str) -> Checkpoint:

@@ -33,7 +33,7 @@ def _with_later(plain: Plain) -> Yaml:
     filled = dict(plain)
     for key, default in LATER.items():
         parent, _, option = key.rpartition(".")
-        if parent == "dataset":  # of one of ours alone, which does without
+        if parent == "dataset" or key == "decoder.ranks":  # of one of ours alone, which does without
             continue
         filled = _at(filled, parent.split("."), option, default)
     return filled

@@ -3,7 +3,7 @@
 B batch, C_i channels and N_i tokens of stage i, T = C_1 + .. + C_4, E fuse width, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.ranked_attention import RankedCrossAttention
 from scaseg.models.layers.recompute import CHOICES
 from scaseg.models.layers.resize import divided_up
 from scaseg.models.layers.strip_attention import FEWEST_NODES, MODES, NODES
@@ -88,7 +89,9 @@ class SCASegDecoder(nn.Module):
     attn: `sca` (strip cross-attention), `ca` (vanilla cross-attention) or `sa` (self-attention: keys and values
     from the own stage alone). lpm: channel attention of the local perception module, or `none` for no module.
     qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
-    prefix of 4, 3, 2, 1. query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
+    prefix of 4, 3, 2, 1. ranks: of each of these stages the query/key channels of every head, in place of those that
+    attn has, the largest first (see scaseg.rank). query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`,
+    the same function.
     strip: how strip attention is computed, `auto`, `exact` or `spline`, the last with strip_nodes samples a head.
     recompute: what training computes twice in place of keeping it. `auto`: what is cheap (of the mix-FFNs the first
     linear and GELU, of the classifier's input all but the fused map); true: also the mix-FFNs' convolutions; false:
@@ -113,6 +116,7 @@ class SCASegDecoder(nn.Module):
         strip_nodes: int = NODES,
         recompute: bool | str = "auto",
         classifier: str = "conv",
+        ranks: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -134,6 +138,8 @@ class SCASegDecoder(nn.Module):
             raise ValueError(f"decoder.query_pool={query_pool}: at least 1")
         if classifier not in CLASSIFIERS:
             raise ValueError(f"classifier={classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
+        heads_of = {stage: heads_for(in_channels[stage - 1], HEADS[stage - 1]) for stage in clb_stages}
+        ranks_of = _ranks(ranks, heads_of) if ranks is not None else {}
         self.query_pool = query_pool
         self.recompute = recompute
         self.self_attention = attn == "sa"
@@ -143,17 +149,14 @@ class SCASegDecoder(nn.Module):
             channels = in_channels[stage - 1]
             sources = [stage - 1] if self.self_attention else range(4)
             memory_channels = sum(in_channels[j] for j in sources)
-            heads = heads_for(channels, HEADS[stage - 1])
-            attention: nn.Module = CrossAttention(
-                channels,
-                memory_channels,
-                heads,
-                qk_channels if attn == "sca" else channels // heads,
-                strip,
-                strip_nodes,
-            )
+            attention: nn.Module
+            if ranks_of:
+                attention = RankedCrossAttention(channels, memory_channels, ranks_of[stage], strip, strip_nodes)
+            else:
+                each = qk_channels if attn == "sca" else channels // heads_of[stage]
+                attention = CrossAttention(channels, memory_channels, heads_of[stage], each, strip, strip_nodes)
             if query_pool > 1:
-                attention = PooledCrossAttention(attention, query_pool)  # type: ignore[arg-type]
+                attention = PooledCrossAttention(attention, channels, memory_channels, query_pool)
             self.gathers[str(stage)] = Gather(
                 [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
             )
@@ -183,3 +186,11 @@ class SCASegDecoder(nn.Module):
             return scores(self.fuse.mix(maps), self.fuse.norm, self.dropout, classifier)
         logits: Tensor = classifier(self.dropout(self.fuse(maps)))
         return logits
+
+
+def _ranks(given: Sequence[Sequence[int]], heads: Mapping[int, int]) -> dict[int, Sequence[int]]:
+    """Ranks by stage, in the order of the blocks; ValueError where they are not one number a head."""
+    if [len(of_stage) for of_stage in given] != list(heads.values()):
+        stages = ", ".join(f"{number} of stage {stage}" for stage, number in heads.items())
+        raise ValueError(f"decoder.ranks={[list(one) for one in given]}: a list a stage, a number a head: {stages}")
+    return dict(zip(heads, given, strict=True))

@@ -39,7 +39,7 @@ class MixBlock(nn.Module):
         attention: nn.Module
         if query_pool > 1:
             plain = CrossAttention(channels, memory_channels, heads, channels // heads)
-            attention = PooledCrossAttention(plain, query_pool)
+            attention = PooledCrossAttention(plain, channels, memory_channels, query_pool)
         else:
             attention = MixAttention(channels, memory_channels, heads, channels // heads)
         self.attention = attention

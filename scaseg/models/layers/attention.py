@@ -18,6 +18,21 @@ def heads_for(channels: int, most: int) -> int:
     return next(heads for heads in (8, 5, 4, 2, 1) if heads <= most and channels % heads == 0)
 
 
+def in_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, h, w, heads * c) -> (B, heads, h * w, c)."""
+    return x.reshape(x.shape[0], -1, heads, x.shape[-1] // heads).transpose(1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, strip: str, nodes: int) -> Tensor:
+    """softmax(scale * query key^T) value of r channels a head, by the form that suits r and, of one channel, `strip`.
+
+    query (B, heads, H W, r), key (B, heads, h w, r), value (B, heads, h w, d) -> (B, heads, H W, d).
+    """
+    if query.shape[-1] == 1:
+        return strip_attention(query.squeeze(-1), key.squeeze(-1), value, scale, strip, nodes)
+    return (exact_attention if strip == "exact" else padded_attention)(query, key, value, scale)
+
+
 class CrossAttention(nn.Module):
     """Multi-head attention of a query map over a memory map, r query/key channels a head (equations 11-16).
 
@@ -41,22 +56,17 @@ class CrossAttention(nn.Module):
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
         q, k, v = self.project(query, memory)
-        if self.qk_channels == 1:
-            attended = strip_attention(q.squeeze(-1), k.squeeze(-1), v, self.scale, self.strip, self.nodes)
-        elif self.strip == "exact":
-            attended = exact_attention(q, k, v, self.scale)
-        else:
-            attended = padded_attention(q, k, v, self.scale)
+        attended = attend(q, k, v, self.scale, self.strip, self.nodes)
         out: Tensor = self.out(attended.transpose(1, 2).reshape(query.shape))
         return out
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, heads, H W, r), keys (B, heads, h w, r) and values (B, heads, h w, C / heads)."""
-        return self._heads(self.q(query)), self._heads(self.k(memory)), self._heads(self.v(memory))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(B, h, w, heads * c) -> (B, heads, h * w, c)."""
-        return x.reshape(x.shape[0], -1, self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+        return (
+            in_heads(self.q(query), self.heads),
+            in_heads(self.k(memory), self.heads),
+            in_heads(self.v(memory), self.heads),
+        )
 
 
 class PooledCrossAttention(nn.Module):
@@ -66,9 +76,8 @@ class PooledCrossAttention(nn.Module):
     GELU(LayerNorm(memory)).
     """
 
-    def __init__(self, attention: CrossAttention, pool: int) -> None:
+    def __init__(self, attention: nn.Module, channels: int, memory_channels: int, pool: int) -> None:
         super().__init__()
-        channels, memory_channels = attention.q.in_features, attention.k.in_features
         self.pool = pool
         self.reduce = PointwiseConv(channels, channels)
         self.norm_query = nn.LayerNorm(channels)
