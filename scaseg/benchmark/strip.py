@@ -1,6 +1,7 @@
 """Strip attention beside its plain form and beside vanilla cross-attention through torch's fused kernel."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import scaseg.torchvision_fix  # noqa: F401
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from scaseg.benchmark.measurement import Row
 from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity.latency import Ratio, Spread, interleaved
+from scaseg.models.layers.plane_attention import two_channel_attention
 from scaseg.models.layers.strip_attention import exact_attention, strip_attention
 from scaseg.schema import Run
 from scaseg.trained.device import chosen_device
@@ -45,6 +47,8 @@ def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
                 Row(f"{where}: vanilla cross-attention / ours", "x", against_vanilla.ratio, goals[1]),
                 Row(f"{where}: ours", "ms", _milliseconds(against_plain.b)),
             ]
+    if device.type == "cpu":
+        table += two_channels(max(3, cfg.rounds // 4))
     return [*table, *dispatch(cfg.rounds, device)]
 
 
@@ -82,6 +86,34 @@ def forms(
         timed(lambda: exact_attention(query, key, value, 1.0), query, key, value),
         timed(lambda: F.scaled_dot_product_attention(wide_query, wide_key, value), wide_query, wide_key, value),
     )
+
+
+def two_channels(rounds: int, shape: tuple[int, int] = LARGE) -> list[Row]:
+    """Heads of two query/key channels, as scaseg.rank leaves some, beside vanilla cross-attention."""
+    generator, (queries, keys) = torch.Generator().manual_seed(0), shape
+    table = []
+    for backward in (False, True):
+        sizes = ((queries, 2), (keys, 2), (keys, CHANNELS), (queries, CHANNELS), (keys, CHANNELS), (queries, CHANNELS))
+        *leaves, grad = (torch.randn(1, 1, *size, generator=generator) for size in sizes)
+        query, key, value, wide_query, wide_key = (x.requires_grad_(backward) for x in leaves)
+
+        ours = _timed(partial(two_channel_attention, scale=1.0), (query, key, value), grad)
+        vanilla = _timed(F.scaled_dot_product_attention, (wide_query, wide_key, value), grad)
+        what = f"{queries} x {keys}, {'forward and backward' if backward else 'forward'}, two channels a head"
+        table.append(Row(f"{what}: vanilla / ours", "x", ratio(vanilla, ours, rounds).ratio, "at least 5"))
+    return table
+
+
+def _timed(attend: Callable[..., Tensor], inputs: Sequence[Tensor], grad: Tensor) -> Form:
+    """Forward, and backward where the inputs ask for it."""
+
+    def run() -> Tensor:
+        out = attend(*inputs)
+        if out.requires_grad:
+            torch.autograd.grad(out, inputs, grad)
+        return out
+
+    return run
 
 
 def dispatch(rounds: int, device: torch.device = CPU, grid: Sequence[tuple[int, int]] = GRID) -> list[Row]:

@@ -7,6 +7,7 @@ B batch, H x W query grid, h x w memory grid, C query channels, T memory channel
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scaseg.models.layers.plane_attention import two_channel_attention
 from scaseg.models.layers.pointwise import PointwiseConv
 from scaseg.models.layers.strip_attention import NODES, exact_attention, padded_attention, strip_attention
 
@@ -30,6 +31,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, strip: str, 
     """
     if query.shape[-1] == 1:
         return strip_attention(query.squeeze(-1), key.squeeze(-1), value, scale, strip, nodes)
+    if query.shape[-1] == 2:
+        return two_channel_attention(query, key, value, scale, strip)
     return (exact_attention if strip == "exact" else padded_attention)(query, key, value, scale)
 
 
