@@ -114,9 +114,8 @@ def table(figures: list[Figure]) -> str:
         shares = [one.share_of_time for one in of_row if one.share_of_time is not None]
         time = f"{mean(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})" if shares else "1"
         ranks = mean(one.mean_rank for one in of_row)
-        rows.append(
-            f"| {budget:g} | {by or 'as trained'} | {ranks:.2f} | {_over([one.miou for one in of_row])} | {change} | {time} |"
-        )
+        cells = [f"{budget:g}", by or "as trained", f"{ranks:.2f}", _over([one.miou for one in of_row]), change, time]
+        rows.append(f"| {' | '.join(cells)} |")
     machines = sorted({one.machine for one in figures})
     return "\n".join([*rows, "", f"{len(whole)} runs; {', '.join(machines)}; torch {torch.__version__}.", ""])
 

@@ -27,7 +27,8 @@ class Checkpoint:
     """What a file of scaseg.train holds.
 
     state: tensors of the whole task; plain_state: those that `state` is an average of, None without one. groups: names
-    of the parameters of each of the optimiser's groups; None in early files. step: optimiser steps taken.
+    of the parameters of each of the optimiser's groups; None in early files. step: optimiser steps taken. resumable:
+    whether it has the optimiser's state too, and is not of `write_model`.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Checkpoint:
     state: Mapping[str, Tensor]
     plain_state: Mapping[str, Tensor] | None
     groups: list[list[str]] | None
+    resumable: bool = True
 
     @property
     def model_state(self) -> dict[str, Tensor]:
@@ -96,6 +98,7 @@ def read_checkpoint(path: Path, key: str) -> Checkpoint:
         found["state_dict"],
         found.get("current_model_state"),
         ours.get("parameter_groups"),
+        "optimizer_states" in found,
     )
 
 

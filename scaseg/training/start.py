@@ -48,6 +48,8 @@ def find_start(folder: Path, config: Run, task: SegmentationTask) -> Start:
         load_weights(config, task)
         return Start()
     checkpoint = read_checkpoint(path, "ckpt_path")
+    if not checkpoint.resumable:
+        raise UserError(f"ckpt_path={path} is of a model alone, and no training can go on in it: weights={path}")
     check_architecture(config, checkpoint, task.state_dict())
     step = checkpoint.step
     _same_data(checkpoint.run, config, path)

@@ -21,7 +21,7 @@ from scaseg.rank.worth import Lowered
 from scaseg.schema import EvaluateConfig, Hardware
 from scaseg.trained.images import as_picture
 from tests.trained.conftest import write_checkpoint
-from tests.training.tiny import QUIET
+from tests.training.tiny import QUIET, config, run
 
 pytestmark = QUIET
 
@@ -53,9 +53,9 @@ def told(text: str) -> list[list[int]]:
 
 
 @torch.no_grad()
-def lowered(run: Path, ranks: list[list[int]], pictures: list[Path], image: torch.Tensor) -> torch.Tensor:
+def lowered(folder: Path, ranks: list[list[int]], pictures: list[Path], image: torch.Tensor) -> torch.Tensor:
     """The trained model's logits with its heads at these ranks."""
-    segmentor = scaseg.load(run).segmentor
+    segmentor = scaseg.load(folder).segmentor
     attentions = [module for module in segmentor.decoder.modules() if isinstance(module, CrossAttention)]
     moments = [Moments(attention) for attention in attentions]
     hooks = [one.attention.register_forward_hook(one) for one in moments]
@@ -109,6 +109,20 @@ def test_it_is_evaluated_and_saved(tmp_path: Path, pictures: list[Path]) -> None
     assert result["mIoU"] is not None
     export(ExportConfig(str(target), format="safetensors", file=str(tmp_path / "saved")), [])
     assert "the whole model's weights from `run/last.ckpt`" in (tmp_path / "saved" / "README.md").read_text()
+
+
+def test_it_is_trained_on_from_its_weights_and_not_resumed(tmp_path: Path, pictures: list[Path]) -> None:
+    source = run(config(tmp_path, "decoder.qk_channels=2", "training.max_steps=2", "training.val_every=2"))["run"]
+    target = rank(RankConfig(str(tmp_path / source), 1, "", by="energy", output=str(tmp_path / "ranked")), pictures)
+    ranks = scaseg.load(target).config.decoder.option("ranks")
+    options = [f"decoder.ranks={ranks}", "training.max_steps=2", "training.val_every=2", "decoder.qk_channels=2"]
+    with pytest.raises(UserError, match=r"last.ckpt is of a model alone, and no training can go on in it: weights="):
+        run(config(tmp_path, *options, f"ckpt_path={target}"))
+    trained_on = run(config(tmp_path, *options, f"weights={target}", "training.lr=0"))
+    after = scaseg.load(tmp_path / trained_on["run"])
+    before = dict(scaseg.load(target).segmentor.decoder.named_parameters())
+    for name, tensor in after.segmentor.decoder.named_parameters():
+        torch.testing.assert_close(tensor, before[name])
 
 
 @pytest.mark.slow
