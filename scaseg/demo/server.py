@@ -30,7 +30,7 @@ from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.form import Form
 from scaseg.trained.images import Picture
-from scaseg.trained.model import TrainedModel
+from scaseg.trained.predictor import Predictor
 from scaseg.typed import Json
 
 PAGE = Path(__file__).with_name("page")
@@ -64,7 +64,7 @@ class RefusedError(Exception):
         self.status = status
 
 
-def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[str]) -> Starlette:
+def application(models: Mapping[str, Predictor], limits: Limits, hosts: list[str]) -> Starlette:
     """models: by the names that the page shows. hosts: names under which this machine may be asked."""
     alone = asyncio.Lock()
 
@@ -84,6 +84,7 @@ def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[
                 raise RefusedError(400, "Choose one or two of the models of the page.")
             form = _one_form([models[name] for name in chosen])
             image = await run_in_threadpool(_decoded, await _body(request, limits.bytes), limits.pixels, form)
+            _check_size([models[name] for name in chosen], image)
             async with alone:
                 answers = [await run_in_threadpool(_answer, name, models[name], image) for name in chosen]
         except RefusedError as error:
@@ -128,12 +129,18 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _one_form(chosen: Sequence[TrainedModel]) -> Form:
+def _one_form(chosen: Sequence[Predictor]) -> Form:
     """Of the images that the models take."""
     form = chosen[0].form
     if other := next((one.form for one in chosen if one.form.in_words != form.in_words), None):
         raise RefusedError(400, f"One model takes {form.in_words}, the other {other.in_words}: no image is for both.")
     return form
+
+
+def _check_size(chosen: Sequence[Predictor], image: Picture) -> None:
+    for model in chosen:
+        if reason := model.refusal((image.shape[0], image.shape[1])):
+            raise RefusedError(400, f"This model does not take the image: {reason}.")
 
 
 def _decoded(data: bytes, most: int, form: Form) -> Picture:
@@ -151,7 +158,7 @@ def _decoded(data: bytes, most: int, form: Form) -> Picture:
         ) from error
 
 
-def _answer(name: str, model: TrainedModel, image: Picture) -> Json:
+def _answer(name: str, model: Predictor, image: Picture) -> Json:
     """One model's mask as an picture that the page lays over the image, and the share of each class in it."""
     start = time.perf_counter()
     mask = model.predict(image)

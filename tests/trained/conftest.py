@@ -11,6 +11,8 @@ import torch
 import scaseg
 from scaseg.config import compose, run_config
 from scaseg.data.build import dataset_class
+from scaseg.export.options import ExportConfig
+from scaseg.export.run import export
 from scaseg.models.build import build_segmentor
 from scaseg.runs.checkpoint import write_into
 from scaseg.trained.model import TrainedModel
@@ -46,6 +48,24 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("run") / "checkpoints" / "last.ckpt")
+
+
+@pytest.fixture(scope="session")
+def graph_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a model with one block, Cityscapes' kind: following a model takes most of an export's time."""
+    options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]
+    return write_checkpoint(tmp_path_factory.mktemp("graph") / "graph.ckpt", options)
+
+
+@pytest.fixture(scope="session")
+def labels_file(graph_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its ONNX file, which gives labels."""
+    pytest.importorskip("onnxruntime")
+    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    sizes = [[97, 131], [64, 160]]
+    return export(
+        ExportConfig(str(graph_checkpoint), "onnx", str(file), output="labels", strip="exact", sizes=sizes), []
+    )
 
 
 @pytest.fixture(scope="module")
