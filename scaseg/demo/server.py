@@ -1,6 +1,6 @@
 """The demo's web application: one page, and one address that takes an image and answers with its masks.
 
-What it guards: nothing but the page's three files is ever served; a body is read to the limit and no further; only
+What it guards: nothing but the page's four files is ever served; a body is read to the limit and no further; only
 images of the kinds that scaseg.data.images reads are taken, and their size is looked at before their pixels; pages of
 other sites can neither embed nor call it, and other host names than this machine's are refused (DNS rebinding); one
 image is computed at a time.
@@ -29,15 +29,17 @@ from scaseg.data.draw import as_shown
 from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.form import Form
+from scaseg.pages import FOLDER as MASKS
 from scaseg.trained.images import Picture
 from scaseg.trained.predictor import Predictor
 from scaseg.typed import Json
 
 PAGE = Path(__file__).with_name("page")
 FILES = {
-    "/": ("index.html", "text/html"),
-    "/demo.css": ("demo.css", "text/css"),
-    "/demo.js": ("demo.js", "text/javascript"),
+    "/": (PAGE / "index.html", "text/html"),
+    "/demo.js": (PAGE / "demo.js", "text/javascript"),
+    "/masks.css": (MASKS / "masks.css", "text/css"),
+    "/masks.js": (MASKS / "masks.js", "text/javascript"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
@@ -69,8 +71,8 @@ def application(models: Mapping[str, Predictor], limits: Limits, hosts: list[str
     alone = asyncio.Lock()
 
     async def file(request: Request) -> Response:
-        name, kind = FILES[request.url.path]
-        return Response((PAGE / name).read_bytes(), media_type=kind, headers=HEADERS)
+        path, kind = FILES[request.url.path]
+        return Response(path.read_bytes(), media_type=kind, headers=HEADERS)
 
     async def describe(request: Request) -> Response:
         shown = [{"name": name, "classes": list(model.classes)} for name, model in models.items()]

@@ -12,6 +12,7 @@ from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.export.agreement import compare, require
 from scaseg.export.options import ExportConfig
+from scaseg.export.web import MODEL, PACKAGE, VERSION, runtime_files, write_page
 from scaseg.exported.calibration import Pictures, equal_labels, large_enough
 from scaseg.exported.graph import capture, least_side, quiet
 from scaseg.exported.metadata import Metadata
@@ -27,14 +28,16 @@ from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.pretrained import save
 
 SHOWN = 16  # pictures on which int8 is compared
-ENDS = {"onnx": ".onnx", "openvino": "-openvino", "torch_export": ".pt2", "safetensors": ""}
-FOLDERS = ("openvino",)
+ENDS = {"onnx": ".onnx", "openvino": "-openvino", "web": "-web", "torch_export": ".pt2", "safetensors": ""}
+FOLDERS = ("openvino", "web")
 
 
 def export(options: ExportConfig, calibration: Sequence[Path]) -> Path:
     """Export `options.ckpt`; prints how the file agrees with PyTorch, returns its path. Raises UserError."""
     chosen_device(Device("cpu", options.hardware.threads))
     target = Path(options.file) if options.file else default_target(Path(options.ckpt), options.format, options.int8)
+    if options.format == "web":
+        options = replace(options, output="labels")
     _require_packages(options)
     if target.exists() and not (options.overwrite and target.is_file()):
         raise UserError(f"file={target} exists already; name another" + (", or overwrite=true" * target.is_file()))
@@ -46,7 +49,7 @@ def export(options: ExportConfig, calibration: Sequence[Path]) -> Path:
     pictures = large_enough(model, calibration) if options.int8 else None
     with new_folder(target) if options.format in FOLDERS else output_file("file", target) as part:
         print(*_write(model, part, options, pictures), sep="\n")
-    files = [target] if target.is_file() else [file for file in target.iterdir() if file.is_file()]
+    files = [target] if target.is_file() else [file for file in target.rglob("*") if file.is_file()]
     print(f"written: {target} ({sum(file.stat().st_size for file in files) / 2**20:.1f} MB)")
     return target
 
@@ -76,7 +79,7 @@ def metadata_of(model: TrainedModel, output: str, strip: str) -> Metadata:
 
 
 def _require_packages(options: ExportConfig) -> None:
-    if options.format in ("onnx", "openvino"):
+    if options.format in ("onnx", "openvino", "web"):
         require_onnx(options.format)
     if options.format == "openvino":
         from scaseg.exported.openvino_file import require_openvino
@@ -100,6 +103,9 @@ def _write(model: TrainedModel, part: Path, options: ExportConfig, pictures: Pic
         if options.format == "openvino":
             return _write_openvino(model, whole, part, options, pictures)
         found = _checked(onnx_session(whole).run, model, options)
+        if options.format == "web":
+            found += _write_page(model, part, about, options)
+            part = part / MODEL
         if pictures is None:
             shutil.move(whole, part)
             return found
@@ -125,6 +131,16 @@ def _write_openvino(
     graph = quantise_openvino(graph, pictures, options.int8_changed)
     about = replace(about, quantised=made_by(options.int8_changed))
     return [*found, _compared(openvino_session(write_folder(graph, part, about.texts())).run, options, pictures)]
+
+
+def _write_page(model: TrainedModel, part: Path, about: Metadata, options: ExportConfig) -> list[str]:
+    if not model.form.is_rgb:
+        raise UserError(f"format=web: browsers give RGB of 8 bits, and this model takes {model.form.in_words}")
+    with stage(f"{PACKAGE} {VERSION}"):
+        write_page(part, about.texts(), runtime_files(options.onnxruntime_web))
+    protocol = model.protocol
+    several = protocol.windows is not None or protocol.flip or len(protocol.scales) > 1
+    return [f"the page shows the model whole images, not as the protocol has it ({protocol.in_words})"] * several
 
 
 def _checked(run: Run, model: TrainedModel, options: ExportConfig) -> list[str]:

@@ -25,7 +25,8 @@ def require_onnx(form: str = "onnx") -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UserError(f"format={form} needs {error.name}: pip install 'scaseg[{form}]'") from error
+        extra = "openvino" if form == "openvino" else "onnx"
+        raise UserError(f"format={form} needs {error.name}: pip install 'scaseg[{extra}]'") from error
 
 
 def write_onnx(program: ExportedProgram, path: Path, output: str, about: dict[str, str], channels: int = 3) -> None:

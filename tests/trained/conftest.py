@@ -1,5 +1,6 @@
 """A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import scaseg
+import scaseg.export.run
 from scaseg.config import compose, run_config
 from scaseg.data.build import dataset_class
 from scaseg.export.options import ExportConfig
@@ -66,6 +68,15 @@ def labels_file(graph_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
     return export(
         ExportConfig(str(graph_checkpoint), "onnx", str(file), output="labels", strip="exact", sizes=sizes), []
     )
+
+
+def exported_again(graph: Path, checkpoint: Path, form: str, target: Path, **changes: Any) -> Path:
+    """The graph of an ONNX file that gives labels, exported in another form: following the model is left out."""
+    options = {"output": "labels", "strip": "exact", "sizes": [[97, 131]], **changes}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaseg.export.run, "capture", lambda *_: None)
+        patch.setattr(scaseg.export.run, "write_onnx", lambda _, path, *__: shutil.copy(graph, path))
+        return export(ExportConfig(str(checkpoint), form, str(target), **options), [])
 
 
 @pytest.fixture(scope="module")
