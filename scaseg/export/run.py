@@ -121,14 +121,13 @@ def _write_openvino(
     from scaseg.exported.openvino_file import read_graph, write_folder
 
     about = metadata_of(model, options.output, options.strip)
-    graph = read_graph(whole)
-    xml = write_folder(graph, part, about.texts())
+    xml = write_folder(read_graph(whole), part, about.texts())
     found = _checked(openvino_session(xml).run, model, options)
     if pictures is None:
         return found
     from scaseg.exported.quantise_openvino import made_by, quantise_openvino
 
-    graph = quantise_openvino(graph, pictures, options.int8_changed)
+    graph = quantise_openvino(whole, pictures, options.int8_changed)
     about = replace(about, quantised=made_by(options.int8_changed))
     return [*found, _compared(openvino_session(write_folder(graph, part, about.texts())).run, options, pictures)]
 

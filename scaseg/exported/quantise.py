@@ -15,8 +15,9 @@ from scaseg.errors import UserError
 from scaseg.exported.metadata import INPUT
 from scaseg.progress import ProgressLine
 
-# Convolutions and matrix products hold nearly all of the work; the rest stays in float32.
-OPERATORS = ("Conv", "MatMul", "Gemm")
+# Convolutions and matrix products hold nearly all of the work; the rest stays in float32. Bounds behind them become
+# those of the 8 bits: else each takes two conversions, and steps are spent on what it cuts off.
+OPERATORS = ("Conv", "MatMul", "Gemm", "Relu", "Clip")
 # A range up to the extremes of an activation leaves few of the 256 steps to the rest of it.
 PERCENTILE = 99.9
 # Processors without VNNI add two products of 8 bits in 16, which saturates where both have all their bits

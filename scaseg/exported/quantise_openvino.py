@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ import numpy.typing as npt
 
 from scaseg.errors import UserError
 from scaseg.exported.graph import quiet
+from scaseg.exported.openvino_file import read_graph
 from scaseg.exported.quantise import SAFE
 from scaseg.progress import stage
 
+DECODER = "segmentor.decoder"
 RANKED_ON = 8  # pictures, to find the operators that change most labels
 
 
-def quantise_openvino(model: Any, pictures: Sequence[npt.NDArray[np.float32]], most_changed: float) -> Any:
-    """The int8 form of an openvino.Model, calibrated on images (1, C, H, W).
+def quantise_openvino(source: Path, pictures: Sequence[npt.NDArray[np.float32]], most_changed: float) -> Any:
+    """The int8 form, an openvino.Model, of a float32 ONNX file, calibrated on images (1, C, H, W).
 
-    Weights have 7 bits, so that labels do not depend on the processor's instruction set. most_changed: the share of
-    labels of the pictures that may differ from the float graph's; operators go back to float32 until they do not.
+    Of the encoder alone: OpenVINO 2026.4 does not compile the decoder's products over maps with channels last, of free
+    sizes, in int8. Weights have 7 bits, so that labels do not depend on the processor's instruction set.
+    most_changed: the share of labels of the pictures that may differ from the float graph's; operators go back to
+    float32 until they do not.
     Raises UserError where there is no picture or one cannot be read.
     """
     if not pictures:
@@ -38,6 +43,7 @@ def quantise_openvino(model: Any, pictures: Sequence[npt.NDArray[np.float32]], m
             OverflowFix,
         )
     nncf.set_log_level(logging.ERROR)
+    model = read_graph(source)
     ours = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     wanted = [_labels(ours(images)[0]) for images in pictures]
 
@@ -54,6 +60,7 @@ def quantise_openvino(model: Any, pictures: Sequence[npt.NDArray[np.float32]], m
             share_kept,
             max_drop=most_changed,
             subset_size=len(places),
+            ignored_scope=nncf.IgnoredScope(names=_decoder(source, model), validate=False),
             advanced_quantization_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
             advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(ranking_subset_size=RANKED_ON),
         )
@@ -65,6 +72,16 @@ def made_by(most_changed: float) -> dict[str, str]:
         "by": f"nncf {version('nncf')}, at most {100 * most_changed:g} % of labels changed on its pictures",
         **SAFE,
     }
+
+
+def _decoder(source: Path, model: Any) -> list[str]:
+    """Operators of the decoder by name, as the exporter of ONNX noted whose they are."""
+    import onnx
+
+    there = {operator.get_friendly_name() for operator in model.get_ops()}
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    kept = (node.name for node in nodes if any(DECODER in prop.value for prop in node.metadata_props))
+    return [name for name in kept if name in there]
 
 
 def _labels(out: npt.NDArray[Any]) -> npt.NDArray[Any]:

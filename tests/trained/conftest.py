@@ -1,7 +1,7 @@
 """A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,15 @@ def labels_file(graph_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
     )
 
 
-def exported_again(graph: Path, checkpoint: Path, form: str, target: Path, **changes: Any) -> Path:
+def exported_again(
+    graph: Path, checkpoint: Path, form: str, target: Path, pictures: Sequence[Path] = (), **changes: Any
+) -> Path:
     """The graph of an ONNX file that gives labels, exported in another form: following the model is left out."""
     options = {"output": "labels", "strip": "exact", "sizes": [[97, 131]], **changes}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scaseg.export.run, "capture", lambda *_: None)
         patch.setattr(scaseg.export.run, "write_onnx", lambda _, path, *__: shutil.copy(graph, path))
-        return export(ExportConfig(str(checkpoint), form, str(target), **options), [])
+        return export(ExportConfig(str(checkpoint), form, str(target), **options), pictures)
 
 
 @pytest.fixture(scope="module")
