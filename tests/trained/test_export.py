@@ -192,13 +192,13 @@ def test_pictures_too_small_for_a_graph_are_left_out(
         Image.fromarray(np.ascontiguousarray(photo[: size[0], : size[1]])).save(tmp_path / name)
     small, line, good = (tmp_path / name for name in ("one.png", "line.png", "good.png"))
     model = scaseg.load(checkpoint)
-    assert large_enough(model, [small, good, line]) == [good]
+    assert large_enough(model, [small, good, line]).paths == [good]
     assert f"less than 64 pixels a side: {small} and 1 more" in capsys.readouterr().out
     with pytest.raises(UserError, match="none of 1 pictures has 64 pixels a side"):
         export(options(checkpoint, tmp_path / "m8.onnx", int8=True, calibration="."), [small])
     assert not (tmp_path / "m8.onnx").exists()
     model.protocol.box = [256, 128]  # which makes them large
-    assert large_enough(model, [small]) == [small]
+    assert large_enough(model, [small]).paths == [small]
 
 
 @pytest.mark.slow
