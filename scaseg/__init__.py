@@ -13,7 +13,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaseg.errors import UserError
+
 if TYPE_CHECKING:
+    from scaseg.exported.model import ExportedModel
     from scaseg.models.decoders.scaseg import SCASegDecoder
     from scaseg.models.layers.strip_attention import strip_attention
     from scaseg.models.segmentor import Segmentor
@@ -78,21 +81,35 @@ def list_models() -> dict[str, list[str]]:
     return {"decoders": names("decoder"), "backbones": names("backbone")}
 
 
-def load(path: str | Path, device: str = "cpu", allow: Iterable[str] = ()) -> "TrainedModel":
+def load(
+    path: str | Path, device: str = "cpu", allow: Iterable[str] = (), runtime: str | None = None
+) -> "TrainedModel | ExportedModel":
     """A trained model from a checkpoint (.ckpt), a run's folder, or a folder that `save_pretrained` wrote.
 
+    Or from what `scaseg.export` wrote: a file .onnx, a folder for OpenVINO, of which neither imports torch, or a file
+    .pt2; these are no nn.Module, and have `classes`, `colours`, `form`, `protocol` and `predict` as the others.
+
     allow: packages outside scaseg, whose classes the model may be made of; only what is named here is imported.
+    runtime: `torch`, `onnxruntime` or `openvino`; None is that of the file. OpenVINO also takes a file .onnx.
     Raises scaseg.errors.UserError where the path is none of these. Reads no dataset and no network.
     """
+    from scaseg.exported.model import exported_model
     from scaseg.named import allowing
+
+    if (found := exported_model(Path(path), runtime)) is not None:
+        return found.to(device)
     from scaseg.trained.model import load_model
 
     with allowing(allow):
         return load_model(Path(path), device)
 
 
-def save_pretrained(model: "TrainedModel | str | Path", folder: str | Path) -> Path:
+def save_pretrained(model: "TrainedModel | ExportedModel | str | Path", folder: str | Path) -> Path:
     """Write a trained model, or the one of a path, as a folder that `load` and the Hugging Face hub understand."""
+    from scaseg.trained.model import TrainedModel
     from scaseg.trained.pretrained import save
 
-    return save(load(model) if isinstance(model, (str, Path)) else model, Path(folder))
+    found = load(model) if isinstance(model, (str, Path)) else model
+    if not isinstance(found, TrainedModel):
+        raise UserError(f"{found} has no weights to save: name the checkpoint that it was exported from")
+    return save(found, Path(folder))

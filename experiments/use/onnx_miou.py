@@ -17,14 +17,14 @@ import torch
 import scaseg
 from scaseg.data.build import build_source
 from scaseg.evaluation.metrics import ConfusionMatrix, scores
-from scaseg.export.onnx_file import onnx_runner
+from scaseg.exported.sessions import onnx_session
 
 
 def main(ckpt: str, data_dir: str, split: str, *files: str) -> None:
     model = scaseg.load(ckpt)
     source = build_source(model.config.dataset, data_dir, split)
     confusions = {file: ConfusionMatrix(len(model.classes)) for file in files}
-    runs = {file: onnx_runner(Path(file), torch.get_num_threads()) for file in files}
+    runs = {file: onnx_session(Path(file), torch.get_num_threads()).run for file in files}
     seconds = dict.fromkeys(files, 0.0)
     for i in range(len(source)):
         image, mask = source.read(i)

@@ -45,8 +45,9 @@ def onnx(backbone: str, threads: int) -> None:
     import torch
 
     from scaseg.config import compose, run_config
-    from scaseg.export.graph import capture
-    from scaseg.export.onnx_file import onnx_runner, write_onnx
+    from scaseg.exported.graph import capture
+    from scaseg.exported.onnx_file import write_onnx
+    from scaseg.exported.sessions import onnx_session
     from scaseg.models.build import build_segmentor
 
     torch.manual_seed(0)
@@ -60,7 +61,7 @@ def onnx(backbone: str, threads: int) -> None:
             file = Path(folder, f"{strip}.onnx")
             with torch.inference_mode(False):
                 write_onnx(capture(segmentor, "logits", strip), file, "logits", {})
-            run = onnx_runner(file, threads)
+            run = onnx_session(file, threads).run
             ways[f"onnxruntime, {strip}"] = lambda run=run: run(images.numpy())
         times: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(ROUNDS + 1):

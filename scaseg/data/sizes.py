@@ -1,6 +1,6 @@
 """At which size a picture is seen, as pure arithmetic."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Size = tuple[int, int]  # height, width
 
@@ -17,3 +17,15 @@ def evaluation_size(size: Size, box: Sequence[int] | None, size_divisor: int = 1
     ratio = box_ratio(size, box) * scale
     height, width = (-(-max(1, int(side * ratio + 0.5)) // size_divisor) * size_divisor for side in size)
     return height, width
+
+
+def windows(size: Size, window: Size, stride: Size) -> Iterator[tuple[int, int]]:
+    """Top left corners of the windows that cover `size`; the last ones are moved back inside."""
+    for y in _starts(size[0], window[0], stride[0]):
+        for x in _starts(size[1], window[1], stride[1]):
+            yield y, x
+
+
+def _starts(length: int, window: int, stride: int) -> list[int]:
+    count = max(0, -(-(length - window) // stride)) + 1
+    return [max(0, min(i * stride, length - window)) for i in range(count)]

@@ -12,7 +12,7 @@ from scaseg.typed import REQUIRED, Checked, number
 class DemoConfig(Checked):
     """The command's keys."""
 
-    ckpt: Any = REQUIRED  # one model, or a list of them: checkpoints, runs' folders, folders of scaseg.save_pretrained
+    ckpt: Any = REQUIRED  # one model, or a list of them, each whatever scaseg.load takes
     port: int = number(7860, 0, 65535)  # 0: any that is free
     max_mb: int = number(20, 1)  # of an uploaded file
     max_megapixels: int = number(16, 1)  # of an uploaded image

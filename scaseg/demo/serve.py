@@ -6,10 +6,9 @@ from pathlib import Path
 
 from scaseg.demo.options import DemoConfig
 from scaseg.errors import UserError
+from scaseg.exported.model import open_model
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, run_of
-from scaseg.trained.device import chosen_device
-from scaseg.trained.model import TrainedModel, load_model
 
 LOOPBACK = "127.0.0.1"
 
@@ -22,13 +21,10 @@ def serve(options: DemoConfig) -> None:
         from scaseg.demo.server import Limits, application
     except ImportError as error:
         raise UserError(f"the demo needs {error.name}: pip install 'scaseg[demo]'") from error
-    device = chosen_device(options.hardware)
     paths = options.paths
     names = display_names(paths)
     with stage("loading the models"):
-        models: dict[str, TrainedModel] = {
-            name: load_model(Path(path), device) for name, path in zip(names, paths, strict=True)
-        }
+        models = {name: open_model(path, options.hardware) for name, path in zip(names, paths, strict=True)}
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a demo's port stays taken after its end
     try:

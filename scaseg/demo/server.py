@@ -1,6 +1,6 @@
 """The demo's web application: one page, and one address that takes an image and answers with its masks.
 
-What it guards: nothing but the page's three files is ever served; a body is read to the limit and no further; only
+What it guards: nothing but the page's four files is ever served; a body is read to the limit and no further; only
 images of the kinds that scaseg.data.images reads are taken, and their size is looked at before their pixels; pages of
 other sites can neither embed nor call it, and other host names than this machine's are refused (DNS rebinding); one
 image is computed at a time.
@@ -29,15 +29,17 @@ from scaseg.data.draw import as_shown
 from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.form import Form
+from scaseg.pages import FOLDER as MASKS
 from scaseg.trained.images import Picture
-from scaseg.trained.model import TrainedModel
+from scaseg.trained.predictor import Predictor
 from scaseg.typed import Json
 
 PAGE = Path(__file__).with_name("page")
 FILES = {
-    "/": ("index.html", "text/html"),
-    "/demo.css": ("demo.css", "text/css"),
-    "/demo.js": ("demo.js", "text/javascript"),
+    "/": (PAGE / "index.html", "text/html"),
+    "/demo.js": (PAGE / "demo.js", "text/javascript"),
+    "/masks.css": (MASKS / "masks.css", "text/css"),
+    "/masks.js": (MASKS / "masks.js", "text/javascript"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
@@ -64,13 +66,13 @@ class RefusedError(Exception):
         self.status = status
 
 
-def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[str]) -> Starlette:
+def application(models: Mapping[str, Predictor], limits: Limits, hosts: list[str]) -> Starlette:
     """models: by the names that the page shows. hosts: names under which this machine may be asked."""
     alone = asyncio.Lock()
 
     async def file(request: Request) -> Response:
-        name, kind = FILES[request.url.path]
-        return Response((PAGE / name).read_bytes(), media_type=kind, headers=HEADERS)
+        path, kind = FILES[request.url.path]
+        return Response(path.read_bytes(), media_type=kind, headers=HEADERS)
 
     async def describe(request: Request) -> Response:
         shown = [{"name": name, "classes": list(model.classes)} for name, model in models.items()]
@@ -84,6 +86,7 @@ def application(models: Mapping[str, TrainedModel], limits: Limits, hosts: list[
                 raise RefusedError(400, "Choose one or two of the models of the page.")
             form = _one_form([models[name] for name in chosen])
             image = await run_in_threadpool(_decoded, await _body(request, limits.bytes), limits.pixels, form)
+            _check_size([models[name] for name in chosen], image)
             async with alone:
                 answers = [await run_in_threadpool(_answer, name, models[name], image) for name in chosen]
         except RefusedError as error:
@@ -128,12 +131,18 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _one_form(chosen: Sequence[TrainedModel]) -> Form:
+def _one_form(chosen: Sequence[Predictor]) -> Form:
     """Of the images that the models take."""
     form = chosen[0].form
     if other := next((one.form for one in chosen if one.form.in_words != form.in_words), None):
         raise RefusedError(400, f"One model takes {form.in_words}, the other {other.in_words}: no image is for both.")
     return form
+
+
+def _check_size(chosen: Sequence[Predictor], image: Picture) -> None:
+    for model in chosen:
+        if reason := model.refusal((image.shape[0], image.shape[1])):
+            raise RefusedError(400, f"This model does not take the image: {reason}.")
 
 
 def _decoded(data: bytes, most: int, form: Form) -> Picture:
@@ -151,7 +160,7 @@ def _decoded(data: bytes, most: int, form: Form) -> Picture:
         ) from error
 
 
-def _answer(name: str, model: TrainedModel, image: Picture) -> Json:
+def _answer(name: str, model: Predictor, image: Picture) -> Json:
     """One model's mask as an picture that the page lays over the image, and the share of each class in it."""
     start = time.perf_counter()
     mask = model.predict(image)

@@ -1,11 +1,11 @@
 """From images to labels: whole images, sliding windows, several scales and flips, as pure functions of a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from scaseg.data.sizes import Size
+from scaseg.data.sizes import Size, windows
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.protocol import Resized as Twice
 from scaseg.evaluation.row_bands import Held, Resized, Rows, Views, Windows, best_class
@@ -66,18 +66,6 @@ def slide(model: Model, images: Tensor, window: Size, stride: Size, window_batch
     """
     logits = _logits(model, images, (window, stride), window_batch_size)
     return logits.rows(0, logits.shape[2])
-
-
-def windows(size: Size, window: Size, stride: Size) -> Iterator[tuple[int, int]]:
-    """Top left corners of the windows that cover `size`; the last ones are moved back inside."""
-    for y in _starts(size[0], window[0], stride[0]):
-        for x in _starts(size[1], window[1], stride[1]):
-            yield y, x
-
-
-def _starts(length: int, window: int, stride: int) -> list[int]:
-    count = max(0, -(-(length - window) // stride)) + 1
-    return [max(0, min(i * stride, length - window)) for i in range(count)]
 
 
 def _logits(model: Model, images: Tensor, windowed: tuple[Size, Size] | None, batch_size: int) -> Rows:

@@ -1,11 +1,14 @@
-"""From an image to the labels that a protocol asks for: its views at the protocol's sizes, and what follows of them."""
+"""From an image to the labels that a protocol asks for: its views at the protocol's sizes, and what follows of them.
+
+Imports no torch.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from scaseg.data.by_fours import by_fours
 from scaseg.data.by_pillow import Picture
@@ -28,9 +31,8 @@ def views(image: Picture, protocol: Protocol) -> list[Picture]:
     return [view(image, protocol, scale) for scale in protocol.scales]
 
 
-def batched(images: Sequence[Picture], protocol: Protocol, device: torch.device) -> list[Tensor]:
-    """Images of one size -> one tensor (B, C, h, w) a scale."""
+def batched(images: Sequence[Picture], protocol: Protocol) -> list[npt.NDArray[Any]]:
+    """Images of one size -> one array (B, C, h, w) a scale, a view of channels that lie last."""
     return [
-        torch.from_numpy(np.stack(same)).permute(0, 3, 1, 2).to(device)
-        for same in zip(*(views(image, protocol) for image in images), strict=True)
+        np.stack(same).transpose(0, 3, 1, 2) for same in zip(*(views(image, protocol) for image in images), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""python -m scaseg.export: a checkpoint as ONNX, torch.export or safetensors, checked against PyTorch."""
+"""python -m scaseg.export: a checkpoint as ONNX, for OpenVINO, torch.export or safetensors, checked against PyTorch."""
 
 from scaseg.commands import command
 from scaseg.export.options import ExportConfig

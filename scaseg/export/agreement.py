@@ -1,10 +1,9 @@
 """Whether an exported file computes what PyTorch does, at several sizes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,10 +11,10 @@ from torch import Tensor
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import labels_at
+from scaseg.exported.sessions import Run
 from scaseg.form import RGB, Form
 from scaseg.models.segmentor import Segmentor
 
-Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.generic]]
 SIZES = ((97, 131), (256, 320), (360, 480), (1024, 2048))
 LOGITS = 1e-4  # largest difference allowed in float32, or
 ROUNDING = 1e-5  # this share of the largest logit: a hundred layers round, each by up to 6e-8 of what it holds

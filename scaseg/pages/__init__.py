@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+FOLDER = Path(__file__).parent  # masks.css and masks.js: of pages with masks over images
+
 
 def document(title: str, body: str) -> str:
     """A page complete in itself but for the pictures that the body names: style and script are in it."""
-    here = Path(__file__).parent
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
+    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -16,7 +16,7 @@ from scaseg.predict.video import predict_video
 from scaseg.progress import ProgressLine
 from scaseg.trained.images import Picture
 from scaseg.trained.inputs import Input
-from scaseg.trained.model import TrainedModel
+from scaseg.trained.predictor import Predictor
 
 THREADS = 2  # that decode and encode beside the model
 BATCH_PIXELS = 2**21  # seen by the model in one batch, which is one image where that alone has more
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def predict_all(
-    model: TrainedModel, inputs: Sequence[Input], outputs: Outputs, batch_size: int, overwrite: bool, max_pixels: int
+    model: Predictor, inputs: Sequence[Input], outputs: Outputs, batch_size: int, overwrite: bool, max_pixels: int
 ) -> Outcome:
     """Predict every input; one that cannot be read is named, counted and left out.
 
@@ -98,7 +98,7 @@ def predict_all(
 def _sized(
     pool: ThreadPoolExecutor,
     inputs: Sequence[Input],
-    model: TrainedModel,
+    model: Predictor,
     max_pixels: int,
     fail: Callable[[Input, UserError], None],
 ) -> list[tuple[Size, Input]]:
@@ -108,6 +108,9 @@ def _sized(
     for one, size in zip(inputs, pool.map(lambda one: _caught(size_of, str(one.path)), inputs), strict=True):
         if isinstance(size, UserError):
             fail(one, size)
+            continue
+        if reason := model.refusal(size):
+            fail(one, UserError(reason))
             continue
         height, width = model.seen_size(size)
         if model.protocol.windows is None and height * width > max_pixels:
@@ -123,7 +126,7 @@ def _sized(
     return sized
 
 
-def _batches(sized: Sequence[tuple[Size, Input]], model: TrainedModel, batch_size: int) -> Iterator[list[Input]]:
+def _batches(sized: Sequence[tuple[Size, Input]], model: Predictor, batch_size: int) -> Iterator[list[Input]]:
     """Inputs of one size together, sizes and inputs in the order in which they came."""
     groups: dict[Size, list[Input]] = {}
     for size, one in sized:

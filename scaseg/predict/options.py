@@ -10,9 +10,10 @@ from scaseg.typed import REQUIRED, Checked, Yaml, number, one_of
 class PredictConfig(Checked):
     """The command's keys; protocol holds changes to the checkpoint's own."""
 
-    ckpt: str = REQUIRED  # a checkpoint, a run's folder, or a folder of scaseg.save_pretrained
+    ckpt: str = REQUIRED  # a checkpoint, a run's folder, a folder of scaseg.save_pretrained, or what export wrote
     input: str = REQUIRED  # a file, a folder, a pattern in quotes, a video
     output: str = REQUIRED  # a folder
+    runtime: str | None = one_of(None, "torch", "onnxruntime", "openvino")  # null: that of what ckpt names
     write: str = one_of("both", "masks", "overlays", "both")
     overwrite: bool = False
     protocol: Yaml = field(default_factory=dict)

@@ -1,18 +1,14 @@
 """One call of python -m scaseg.predict, from its options to what it prints."""
 
-import hashlib
 import time
 from pathlib import Path
 
-import torch
-
 from scaseg.config import merge_protocol
+from scaseg.exported.model import open_model
 from scaseg.predict.batches import Outcome, predict_all
 from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
-from scaseg.trained.device import chosen_device
 from scaseg.trained.inputs import Found
-from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.record import KINDS, RECORD
 from scaseg.typed import to_plain
 
@@ -21,10 +17,10 @@ NAMED = 20  # failures repeated at the end
 
 def predict(options: PredictConfig, found: Found) -> Outcome:
     """Predict what was found into `options.output`; prints what was done."""
-    model = load_model(Path(options.ckpt), chosen_device(options.hardware))
+    model = open_model(options.ckpt, options.hardware, options.runtime)
     model.protocol = merge_protocol(model.protocol, options.protocol)
     kinds = KINDS if options.write == "both" else (options.write,)
-    of = {"model": digest(model), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
+    of = {"model": model.digest(), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
     outputs = Outputs(Path(options.output), kinds, model.labels, of, model.form)
     outputs.begin(found.inputs, options.overwrite)
     start = time.perf_counter()
@@ -52,12 +48,3 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
 def _shown(text: str) -> str:
     """What a terminal takes of a name that is not UTF-8."""
     return text.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def digest(model: TrainedModel) -> str:
-    """A short hash of the weights: the same model by whatever path."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(model.segmentor.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:16]

@@ -18,7 +18,7 @@ from scaseg.files import put
 from scaseg.predict.outputs import Outputs, write_mask
 from scaseg.progress import ProgressLine
 from scaseg.trained.inputs import Input
-from scaseg.trained.model import TrainedModel
+from scaseg.trained.predictor import Predictor
 
 _PARTS = {"masks": "masks", "overlays": "overlay.mp4"}
 CODEC = "mp4v"  # MPEG-4 part 2, which every build of OpenCV can write
@@ -67,7 +67,7 @@ class Reading:
         return f"damaged or cut short{says}: what can be read of it, {count} frames, was predicted{lost}"
 
 
-def predict_video(model: TrainedModel, one: Input, outputs: Outputs, batch_size: int, progress: ProgressLine) -> None:
+def predict_video(model: Predictor, one: Input, outputs: Outputs, batch_size: int, progress: ProgressLine) -> None:
     """Predict all frames that can be read, into `masks/NAME/000000.png`.. and `overlays/NAME.mp4`.
 
     Results get their names when the video is done. UserError where no frame can be read, and, after the results of

@@ -1,5 +1,6 @@
 """A trained model in use: its weights, classes, colours, normalisation and protocol, from one file or folder."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.labels import Mask
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import predict_labels
@@ -23,7 +23,8 @@ from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
 from scaseg.schema import Run
-from scaseg.trained.images import Picture, as_picture
+from scaseg.trained.images import Picture
+from scaseg.trained.predictor import Predictor
 from scaseg.trained.stored import About, Stored, read_stored
 from scaseg.typed import Part
 
@@ -32,12 +33,10 @@ Choice = TypeVar("Choice", bound=Part)
 
 
 @dataclass
-class TrainedModel:
-    """What `scaseg.load` gives.
+class TrainedModel(Predictor):
+    """What `scaseg.load` gives of a checkpoint: the module, and what Predictor tells.
 
-    classes: names in the order of the ids that `predict` returns; colours (K, 3) uint8, so that `colours[labels]` is
-    a picture. protocol: the size and windows at which the model was evaluated, and at which it predicts. about: what
-    is known of its training (dataset, step, figures), for model cards.
+    about: what is known of its training (dataset, step, figures), for model cards.
     """
 
     segmentor: Segmentor
@@ -59,12 +58,6 @@ class TrainedModel:
         )
 
     @property
-    def labels(self) -> LabelTable:
-        """Names and colours as the drawing functions take them."""
-        colours = tuple((int(r), int(g), int(b)) for r, g, b in self.colours)
-        return LabelTable(self.classes, colours, {i: i for i in range(len(self.classes))})
-
-    @property
     def device(self) -> torch.device:
         """Where it runs."""
         return self.segmentor.mean.device
@@ -77,28 +70,24 @@ class TrainedModel:
             raise UserError(f"device={device}: {str(error).splitlines()[0]}; `cpu` is always there") from error
         return self
 
-    def predict(self, image: str | Path | Image.Image | npt.NDArray[Any]) -> Mask:
-        """Class ids (H, W), uint8, of a file, a PIL image or an RGB array (H, W, 3) uint8, at the image's own size.
-
-        Files and PIL images are turned upright by their EXIF orientation first. The labels are those that
-        `python -m scaseg.evaluate` counts. A model of another `form` takes files and arrays (H, W, C) of that.
-        Raises UserError for what is no image, or of another form.
-        """
-        return self.predict_batch([as_picture(image, self.form)])[0]
-
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
-        """The same of several arrays (H, W, C) of one size, RGB uint8 or of the model's form, as it reads files."""
+        """See Predictor."""
         size = images[0].shape[0], images[0].shape[1]
-        return list(self._labels(batched(images, self.protocol, self.device), size).cpu().numpy())
+        views = [torch.from_numpy(view).to(self.device) for view in batched(images, self.protocol)]
+        return list(self._labels(views, size).cpu().numpy())
 
     @property
     def form(self) -> Form:
         """Of the images that it takes."""
         return self.config.dataset.form
 
-    def seen_size(self, size: Size, scale: float = 1.0) -> Size:
-        """Size (H, W) at which the protocol shows the model an image of this size."""
-        return self.protocol.seen_size(size, scale)
+    def digest(self) -> str:
+        """Of the weights."""
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.segmentor.state_dict().items()):
+            found.update(name.encode())
+            found.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()[:16]
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:

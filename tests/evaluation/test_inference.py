@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from scaseg.data.sizes import windows
 from scaseg.evaluation import row_bands as rows
-from scaseg.evaluation.inference import labels_at, predict_labels, slide, windows
+from scaseg.evaluation.inference import labels_at, predict_labels, slide
 from scaseg.evaluation.protocol import Mode, Protocol
 
 sides = st.integers(1, 40)

@@ -1,6 +1,7 @@
 """A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 import torch
 
 import scaseg
+import scaseg.export.run
 from scaseg.config import compose, run_config
 from scaseg.data.build import dataset_class
+from scaseg.export.options import ExportConfig
+from scaseg.export.run import export
 from scaseg.models.build import build_segmentor
 from scaseg.runs.checkpoint import write_into
 from scaseg.trained.model import TrainedModel
@@ -46,6 +50,35 @@ def write_checkpoint(path: Path, overrides: list[str] | None = None, plain: list
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("run") / "checkpoints" / "last.ckpt")
+
+
+@pytest.fixture(scope="session")
+def graph_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a model with one block, Cityscapes' kind: following a model takes most of an export's time."""
+    options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]
+    return write_checkpoint(tmp_path_factory.mktemp("graph") / "graph.ckpt", options)
+
+
+@pytest.fixture(scope="session")
+def labels_file(graph_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its ONNX file, which gives labels."""
+    pytest.importorskip("onnxruntime")
+    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    sizes = [[97, 131], [64, 160]]
+    return export(
+        ExportConfig(str(graph_checkpoint), "onnx", str(file), output="labels", strip="exact", sizes=sizes), []
+    )
+
+
+def exported_again(
+    graph: Path, checkpoint: Path, form: str, target: Path, pictures: Sequence[Path] = (), **changes: Any
+) -> Path:
+    """The graph of an ONNX file that gives labels, exported in another form: following the model is left out."""
+    options = {"output": "labels", "strip": "exact", "sizes": [[97, 131]], **changes}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaseg.export.run, "capture", lambda *_: None)
+        patch.setattr(scaseg.export.run, "write_onnx", lambda _, path, *__: shutil.copy(graph, path))
+        return export(ExportConfig(str(checkpoint), form, str(target), **options), pictures)
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_models_of_other_channels_take_theirs_and_two_of_unlike_ones_are_refused
 def test_page_and_nothing_else_is_served(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 200 and "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    for file in ("demo.css", "demo.js"):
+    for file in ("masks.css", "masks.js", "demo.js"):
         assert f'"{file}"' in page.text and client.get(f"/{file}").status_code == 200
     assert [model["name"] for model in client.get("/models").json()["models"]] == list(MODELS)
     for path in ("/index.html", "/server.py", "/../server.py", "/%2e%2e/server.py", "//etc/passwd", "/etc/passwd"):

@@ -13,11 +13,12 @@ from PIL import Image
 import scaseg
 from scaseg.errors import UserError
 from scaseg.export.agreement import Agreement, compare, require
-from scaseg.export.graph import capture, computed
-from scaseg.export.onnx_file import onnx_runner, write_onnx
 from scaseg.export.options import ExportConfig
-from scaseg.export.quantise import large_enough
 from scaseg.export.run import export
+from scaseg.exported.calibration import large_enough
+from scaseg.exported.graph import capture, computed
+from scaseg.exported.onnx_file import write_onnx
+from scaseg.exported.sessions import Session, onnx_session
 from scaseg.models.build import normalisation
 from scaseg.models.layers.classifier import Classifier
 from scaseg.typed import to_plain
@@ -34,27 +35,13 @@ def options(checkpoint: Path, file: Path, sizes: Sequence[Sequence[int]] = SIZES
     return ExportConfig(str(checkpoint), file=str(file), sizes=[list(size) for size in sizes], **known)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a model with one block, Cityscapes' kind: capturing takes most of these tests' time."""
-    options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]
-    return write_checkpoint(tmp_path_factory.mktemp("small") / "small.ckpt", options)
-
-
-@pytest.fixture(scope="module")
-def labels_file(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnxruntime")
-    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    return export(options(small, file, output="labels", strip="exact"), [])
-
-
 def readme_reader() -> str:
     text = (ROOT / "README.md").read_text()
     return next(block for block in text.split("```python\n") if block.startswith("import json")).split("```")[0]
 
 
 def test_the_readmes_reader_sees_what_predict_sees(
-    labels_file: Path, small: Path, photo: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labels_file: Path, graph_checkpoint: Path, photo: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = readme_reader()
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
@@ -62,17 +49,17 @@ def test_the_readmes_reader_sees_what_predict_sees(
     (tmp_path / "model.onnx").write_bytes(labels_file.read_bytes())
     Image.fromarray(photo).save("street.jpg", quality=100)
     exec(compile(code, "README.md", "exec"), {})
-    model = scaseg.load(small)
+    model = scaseg.load(graph_checkpoint)
     shown = np.asarray(Image.open("labels.png"))
     np.testing.assert_array_equal(shown, model.colours[model.predict("street.jpg")])
 
 
-def test_metadata_says_all_that_a_reader_needs(labels_file: Path, small: Path) -> None:
+def test_metadata_says_all_that_a_reader_needs(labels_file: Path, graph_checkpoint: Path) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(labels_file), providers=["CPUExecutionProvider"])
     about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
-    model = scaseg.load(small)
+    model = scaseg.load(graph_checkpoint)
     assert tuple(about["classes"]) == model.classes and about["colours"] == model.colours.tolist()
     mean, std = normalisation(model.config.backbone)
     assert about["normalisation"] == {"mean": mean, "std": std, "applied": "inside"}
@@ -107,20 +94,25 @@ def test_onnx_logits_of_every_decoder(decoder: str, tmp_path: Path) -> None:
             capture(model.eval(), "logits", "exact")
         return
     write_onnx(capture(model.eval(), "logits", "exact"), tmp_path / "m.onnx", "logits", {})
-    require(compare(onnx_runner(tmp_path / "m.onnx"), model, "logits", [*SIZES, (256, 320)]), "the file")
+    require(compare(onnx_session(tmp_path / "m.onnx").run, model, "logits", [*SIZES, (256, 320)]), "the file")
 
 
 @pytest.mark.parametrize("strip", [pytest.param("exact", marks=pytest.mark.slow), "spline"])
-def test_torch_export(small: Path, tmp_path: Path, strip: str) -> None:
+def test_torch_export(graph_checkpoint: Path, tmp_path: Path, strip: str) -> None:
     file = export(
-        options(small, tmp_path / "m.pt2", sizes=[(97, 131), (128, 160)], format="torch_export", strip=strip), []
+        options(
+            graph_checkpoint, tmp_path / "m.pt2", sizes=[(97, 131), (128, 160)], format="torch_export", strip=strip
+        ),
+        [],
     )
     about: dict[str, Any] = {"classes": ""}
     program = torch.export.load(file, extra_files=about)
-    assert json.loads(about["classes"]) == list(scaseg.load(small).classes)
+    assert json.loads(about["classes"]) == list(scaseg.load(graph_checkpoint).classes)
     images = torch.rand(3, 3, 129, 200) * 255
     with torch.inference_mode():
-        torch.testing.assert_close(program.module()(images), scaseg.load(small).segmentor(images), atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            program.module()(images), scaseg.load(graph_checkpoint).segmentor(images), atol=1e-4, rtol=0
+        )
 
 
 def test_safetensors_is_the_saved_folder(checkpoint: Path, tmp_path: Path) -> None:
@@ -129,7 +121,7 @@ def test_safetensors_is_the_saved_folder(checkpoint: Path, tmp_path: Path) -> No
 
 
 def test_what_disagrees_is_not_written(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels_file: Path
+    graph_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels_file: Path
 ) -> None:
     import scaseg.export.run as module
 
@@ -138,12 +130,13 @@ def test_what_disagrees_is_not_written(
 
     monkeypatch.setattr(module, "capture", lambda *_: None)
     monkeypatch.setattr(module, "write_onnx", write)
-    wanted = options(small, tmp_path / "m.onnx", output="labels")
-    monkeypatch.setattr(module, "onnx_runner", lambda path: lambda images: onnx_runner(path)(images) + 1)
+    wanted = options(graph_checkpoint, tmp_path / "m.onnx", output="labels")
+    wrong = Session(lambda images: onnx_session(labels_file).run(images) + 1, {}, "onnxruntime")
+    monkeypatch.setattr(module, "onnx_session", lambda path: wrong)
     with pytest.raises(UserError, match="nothing was written"):
         export(wanted, [])
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(module, "onnx_runner", onnx_runner)
+    monkeypatch.setattr(module, "onnx_session", onnx_session)
     assert export(wanted, []).exists()
 
 
@@ -199,13 +192,13 @@ def test_pictures_too_small_for_a_graph_are_left_out(
         Image.fromarray(np.ascontiguousarray(photo[: size[0], : size[1]])).save(tmp_path / name)
     small, line, good = (tmp_path / name for name in ("one.png", "line.png", "good.png"))
     model = scaseg.load(checkpoint)
-    assert large_enough(model, [small, good, line]) == [good]
+    assert large_enough(model, [small, good, line]).paths == [good]
     assert f"less than 64 pixels a side: {small} and 1 more" in capsys.readouterr().out
     with pytest.raises(UserError, match="none of 1 pictures has 64 pixels a side"):
         export(options(checkpoint, tmp_path / "m8.onnx", int8=True, calibration="."), [small])
     assert not (tmp_path / "m8.onnx").exists()
     model.protocol.box = [256, 128]  # which makes them large
-    assert large_enough(model, [small]) == [small]
+    assert large_enough(model, [small]).paths == [small]
 
 
 @pytest.mark.slow
@@ -215,7 +208,7 @@ def test_int8_runs_and_is_smaller(checkpoint: Path, photo: Picture, tmp_path: Pa
     file = export(wanted_file, [tmp_path / "a.png"] * 3)
     pixels = photo.transpose(2, 0, 1)[None].astype(np.float32)
     wanted = scaseg.load(checkpoint).predict(photo)
-    assert (onnx_runner(file)(pixels)[0] == wanted).mean() > 0.5
+    assert (onnx_session(file).run(pixels)[0] == wanted).mean() > 0.5
 
 
 @pytest.mark.slow
