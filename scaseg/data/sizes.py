@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 Size = tuple[int, int]  # height, width
+GRID = 32  # pixels of the encoders' coarsest cells: windows that begin at multiples of it have the whole's cells
 
 
 def box_ratio(size: Size, box: Sequence[int] | None) -> float:

@@ -15,8 +15,9 @@ from torch.overrides import TorchFunctionMode
 from scaseg.data.labels import LabelTable, Mask
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.inference import predict_labels, scores
 from scaseg.evaluation.protocol import Protocol
+from scaseg.evaluation.row_bands import Rows
 from scaseg.evaluation.views import batched
 from scaseg.form import Form
 from scaseg.models.build import build_segmentor
@@ -99,6 +100,12 @@ class TrainedModel:
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:
         """Size (H, W) at which the protocol shows the model an image of this size."""
         return self.protocol.seen_size(size, scale)
+
+    @torch.inference_mode()
+    def scores(self, image: Picture, protocol: Protocol) -> Rows:
+        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows."""
+        size = image.shape[0], image.shape[1]
+        return scores(self.segmentor, batched([image], protocol, self.device), size, protocol, WINDOWS_AT_ONCE)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
