@@ -7,6 +7,7 @@ import numpy as np
 
 from scaseg.data import arrays
 from scaseg.data.arrays import Stored
+from scaseg.data.by_pillow import damaged
 from scaseg.data.sizes import Size
 from scaseg.form import Form
 
@@ -91,11 +92,28 @@ def pieces_of(file: Any, path: str, form: Form) -> Pieces | None:
         series = file.series[0]
         arrays.channel_axis(series.axes, series.shape, path)
         pages = list(series.pages)
-    if not pages or any(one is None or not len(one.dataoffsets) for one in pages):
+    return _in_parts(path, pages, form) if pages else None
+
+
+def _in_parts(path: str, pages: Sequence[Any], form: Form) -> Pieces | None:
+    page = pages[0]
+    if any(one is None or not len(one.dataoffsets) for one in pages):
         return None
     height, width = piece_size(page)
     packed = height * width * page.shaped[4] * page.dtype.itemsize
     return Pieces(path, pages, form) if page.is_final or packed <= LARGEST else None
+
+
+def ids_of(file: Any, path: str) -> Pieces | None:
+    """Of an opened TIFF of one channel of 8 bits, which may be palette indices; None where it has to be read whole."""
+    try:
+        page = file.pages[0]
+    except Exception as error:
+        raise damaged(path, error) from error
+    plain = page.dtype == np.uint8 and (page.bitspersample, page.samplesperpixel, page.imagedepth) == (8, 1, 1)
+    if not plain or page.photometric not in (_GREY, arrays.PALETTE) or page.compression not in _LOSSLESS:
+        return None
+    return _in_parts(path, [page], Form(1)) if arrays.tiff_turn(page) == 1 else None
 
 
 def piece_size(page: Any) -> Size:
