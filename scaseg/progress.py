@@ -64,7 +64,13 @@ class ProgressLine:
         self.total, self.unit = total, unit
         self.done = 0
         self.console = Console(stderr=True)
-        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+        )
         self._bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
         self._task = self._bar.add_task(unit, total=total)
 
@@ -87,6 +93,28 @@ class ProgressLine:
             self._last = now
             left = (now - self._start) / self.done * (self.total - self.done)
             self.say(f"{self.done}/{self.total} {self.unit}, {timedelta(seconds=round(left))} left")
+
+    @contextmanager
+    def within(self, name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
+        """Of what is long in itself: a function to call when one of `total` more is done. It has a bar of its own."""
+        task = self._bar.add_task(name, total=total)
+        begun = last = time.perf_counter()
+        done = 0
+
+        def advance() -> None:
+            nonlocal done, last
+            done += 1
+            self._bar.update(task, completed=done)
+            now = time.perf_counter()
+            if not self.console.is_terminal and now - last >= LINE_EVERY:
+                last = now
+                left = timedelta(seconds=round((now - begun) / done * (total - done)))
+                self.say(f"{name}: {done}/{total} {unit}, {left} left")
+
+        try:
+            yield advance
+        finally:
+            self._bar.remove_task(task)
 
     def say(self, text: str) -> None:
         """A line above the bar."""

@@ -6,6 +6,7 @@ TIFF is read by tifffile, an optional dependency: Pillow knows neither many band
 import io
 import logging
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import cv2
@@ -24,7 +25,7 @@ NPY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_HEAD = 10_000  # bytes of an NPY header, NumPy's own bound
 _ORIENTATION = 274
-_PALETTE = 3
+PALETTE = 3
 _TAKEN = {  # by the form's: kinds and bytes of a file's numbers
     "uint8": ("u1",),
     "uint16": ("u2",),
@@ -34,8 +35,11 @@ _TAKEN = {  # by the form's: kinds and bytes of a file's numbers
 _MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "LA", "I": "I", "F": "F"}
 
 
-def checked(stored: Stored, form: Form, where: str) -> Picture:
-    """What a file stores (H, W, C), if it is of the form: uint8 as it is, else float32. UserError if not."""
+def checked(stored: Stored, form: Form, where: str, start: tuple[int, int] = (0, 0)) -> Picture:
+    """What a file stores (H, W, C), if it is of the form: uint8 as it is, else float32. UserError if not.
+
+    start: row and column of the file's picture where this part of it begins.
+    """
     dtype = f"{stored.dtype.kind}{stored.dtype.itemsize}"
     if stored.shape[2] != form.channels or dtype not in _TAKEN[form.dtype]:
         said = next((name for name, kinds in _TAKEN.items() if dtype in kinds), None)
@@ -52,20 +56,22 @@ def checked(stored: Stored, form: Form, where: str) -> Picture:
     if stored.dtype.kind == "f" and not np.isfinite(numbers).all():
         row, column, channel = (int(at[0]) for at in np.nonzero(~np.isfinite(numbers)))
         raise UserError(
-            f"{where}: {numbers[row, column, channel]} in {form.called[channel]} at row {row}, column {column}, of"
-            " which nothing can be learned: put a number there, and id 255 (ignored) into the mask"
+            f"{where}: {numbers[row, column, channel]} in {form.called[channel]} at row {start[0] + row}, column"
+            f" {start[1] + column}, of which nothing can be learned: put a number there, and id 255 (ignored) into the"
+            " mask"
         )
     return numbers
 
 
 def npy(data: bytes, form: Form, where: str) -> Stored:
     """An array of (H, W), (H, W, C) or (C, H, W): channels are the last axis unless the first alone is as long."""
+    check_pixels(where, npy_size(data, form, where))
     try:
         stored = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise damaged(where, error) from error
-    _, moved = _npy_axes(stored.shape, form, where)
-    return _channels_last(stored, moved)
+    _, moved = npy_axes(stored.shape, form, where)
+    return channels_last(stored, moved)
 
 
 def npy_size(head: bytes, form: Form, where: str) -> Size:
@@ -77,10 +83,10 @@ def npy_size(head: bytes, form: Form, where: str) -> Size:
         shape, _, _ = read(stream, max_header_size=_MOST_HEAD)
     except (ValueError, OSError, EOFError) as error:
         raise damaged(where, error) from error
-    return _npy_axes(shape, form, where)[0]
+    return npy_axes(shape, form, where)[0]
 
 
-def _npy_axes(shape: tuple[int, ...], form: Form, where: str) -> tuple[Size, int | None]:
+def npy_axes(shape: tuple[int, ...], form: Form, where: str) -> tuple[Size, int | None]:
     """(H, W), and which axis the channels are; None where there is none."""
     if len(shape) == 2:
         size, channels = (shape[0], shape[1]), None
@@ -90,7 +96,6 @@ def _npy_axes(shape: tuple[int, ...], form: Form, where: str) -> tuple[Size, int
         size, channels = (shape[0], shape[1]), 2
     else:
         raise UserError(f"{where}: an array {shape}: one picture (H, W), (H, W, C) or (C, H, W) is read")
-    check_pixels(where, size)
     return size, channels
 
 
@@ -99,20 +104,18 @@ def tiff(data: bytes, where: str) -> tuple[Stored, int]:
 
     Bands may be pages too. GeoTIFF is TIFF: where its pixels lie on the earth is not read.
     """
-    with _opened(io.BytesIO(data), where) as file:
+    with opened_tiff(io.BytesIO(data), where) as file:
         try:
             series, page = file.series[0], file.pages[0]
             check_pixels(where, (page.imagelength, page.imagewidth))
-            if page.photometric == _PALETTE:
+            if page.photometric == PALETTE:
                 raise UserError(f"{where}: a TIFF of palette indices, which are no measured numbers: save it as RGB")
-            channels = _channel_axis(series.axes, series.shape, where)
-            stored, turn = series.asarray(maxworkers=1).reshape(series.shape), _turn(page)
+            channels = channel_axis(series.axes, series.shape, where)
+            stored, turn = series.asarray(maxworkers=1).reshape(series.shape), tiff_turn(page)
         except UserError:
             raise
-        except Exception as error:  # tifffile's own, and those of a dozen decoders
-            if "imagecodecs" in str(error):
-                raise UserError(f"{where}: compressed: pip install 'scaseg[tiff]' ({_line(error)})") from error
-            raise damaged(where, error) from error
+        except Exception as error:
+            raise undecoded(where, error) from error
     y, x = series.axes.index("Y"), series.axes.index("X")
     kept = [axis for axis in (y, x, channels) if axis is not None]
     dropped = tuple(axis for axis in range(stored.ndim) if axis not in kept)
@@ -122,13 +125,12 @@ def tiff(data: bytes, where: str) -> tuple[Stored, int]:
 
 def tiff_size(data: bytes | str, where: str) -> tuple[Size, int]:
     """(H, W) upright, and the orientation, from the headers of a file's content, or of the file of this path."""
-    with _opened(io.BytesIO(data) if isinstance(data, bytes) else data, where) as file:
+    with opened_tiff(io.BytesIO(data) if isinstance(data, bytes) else data, where) as file:
         try:
             page = file.pages[0]
-            size, turn = (int(page.imagelength), int(page.imagewidth)), _turn(page)
+            size, turn = (int(page.imagelength), int(page.imagewidth)), tiff_turn(page)
         except Exception as error:
             raise damaged(where, error) from error
-    check_pixels(where, size)
     return (size[::-1] if turn > 4 else size), turn
 
 
@@ -155,23 +157,27 @@ def of_pillow(image: Image.Image, where: str) -> Stored:
     return stored[..., None] if stored.ndim == 2 else stored
 
 
-def _channel_axis(axes: str, shape: tuple[int, ...], where: str) -> int | None:
+def channel_axis(axes: str, shape: tuple[int, ...], where: str) -> int | None:
+    """Which axis of a TIFF the channels are; None where there is one alone. UserError where there are others."""
     others = [at for at, (axis, length) in enumerate(zip(axes, shape, strict=True)) if axis not in "YX" and length > 1]
     if len(others) > 1 or not {"Y", "X"} <= set(axes):
         raise UserError(f"{where}: a TIFF of axes {axes} {shape}: one picture and its channels are read")
     return others[0] if others else None
 
 
-def _channels_last(stored: Stored, channels: int | None) -> Stored:
+def channels_last(stored: Stored, channels: int | None) -> Stored:
+    """(H, W, C), of an array whose axis of channels is `channels`, or that has none."""
     return stored[..., None] if channels is None else np.moveaxis(stored, channels, 2)
 
 
-def _turn(page: Any) -> int:
+def tiff_turn(page: Any) -> int:
+    """A page's orientation, 1 to 8."""
     tag = page.tags.get(_ORIENTATION)
     return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 
 
-def _opened(file: Any, where: str) -> Any:
+def opened_tiff(file: Any, where: str) -> Any:
+    """A TIFF, by tifffile; UserError where that is not installed or the file is none."""
     try:
         return _tifffile().TiffFile(file)
     except ImportError as error:
@@ -182,6 +188,11 @@ def _opened(file: Any, where: str) -> Any:
         raise damaged(where, error) from error
 
 
+def has_tifffile() -> bool:
+    """Whether the optional reader of TIFFs is installed."""
+    return find_spec("tifffile") is not None
+
+
 @cache
 def _tifffile() -> Any:
     import tifffile
@@ -190,5 +201,8 @@ def _tifffile() -> Any:
     return tifffile
 
 
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def undecoded(where: str, error: Exception) -> UserError:
+    """What to say of errors in decoding, tifffile's own and those of a dozen decoders."""
+    if "imagecodecs" in str(error):
+        return UserError(f"{where}: compressed: pip install 'scaseg[tiff]' ({str(error).splitlines()[0]})")
+    return damaged(where, error)

@@ -112,7 +112,8 @@ def too_large(where: str, pixels: int | None, sides: str = "") -> TooLargeError:
     """What to say of it."""
     count = "too many" if pixels is None else f"{sides}{pixels / 1e6:.0f} million"
     return TooLargeError(
-        f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read; cut it into tiles"
+        f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read whole; save it as a TIFF of"
+        " tiles, which is read in parts (pip install 'scaseg[tiff]'), or cut it into pieces"
     )
 
 
@@ -136,7 +137,9 @@ def _what_else(file: Any, start: bytes) -> str:
 def _unclear_file(file: Any) -> str | None:
     """The reason of a TIFF that Pillow does not take, from its first directory."""
     data = file.getvalue() if isinstance(file, io.BytesIO) else file.read_bytes()
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2:3] in b"+" or data[3:4] in b"+" else 8])
+    if data.startswith(b"MM\0+"):  # of which Pillow knows nothing
+        return "a BigTIFF whose numbers have their highest byte first"
+    directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2:3] in b"+" else 8])
     stream = io.BytesIO(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

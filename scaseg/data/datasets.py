@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
 from scaseg.data.augment import Augment
+from scaseg.data.crop_source import CropSource, in_files
 from scaseg.data.folder import FolderDataset, Picture
 from scaseg.data.labels import Mask
 from scaseg.data.sizes import box_ratio
@@ -89,6 +90,9 @@ class TrainSamples(Dataset[TrainItem]):
         factor = draws.uniform(*self.crop.scale)
         index = self.index(n)
         if isinstance(self.source, FolderDataset) and not self.augment.before:
+            with in_files(self.source, index) as files:
+                if files is not None:
+                    return self._augmented(index, *self._nothing, factor, files)
             image, mask = self.source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
         else:
             image, mask = self.source.read(index)
@@ -98,14 +102,28 @@ class TrainSamples(Dataset[TrainItem]):
             )
         return self._augmented(index, image, mask, factor)
 
-    def _augmented(self, index: int, image: Picture, mask: Mask, factor: float) -> TrainItem:
-        """Raises UserError where the user's transforms do not take the image, or make no image of it."""
+    @property
+    def _nothing(self) -> tuple[Picture, Mask]:
+        """What stands for an image and a mask of which the crop alone is read."""
+        dtype = np.uint8 if self.form.dtype == "uint8" else np.float32
+        return np.empty((1, 1, self.form.channels), dtype), np.empty((1, 1), np.uint8)
+
+    def _augmented(
+        self, index: int, image: Picture, mask: Mask, factor: float, files: CropSource | None = None
+    ) -> TrainItem:
+        """Raises UserError where the user's transforms do not take the image, or make no image of it.
+
+        files: of which the crop is read, in the place of image and mask.
+        """
         asked = self.augment.before or self.augment.transforms
-        where = f"augment, of {self.source.name(index)} ({image.shape[1]}x{image.shape[0]})"
+        height, width = (image.shape[0], image.shape[1]) if files is None else files.size
+        where = f"augment, of {self.source.name(index)} ({width}x{height})"
         size = self.crop.crop_size
         right = {"image": ((*size, image.shape[2]), image.dtype), "mask": (size, mask.dtype)}
         try:
-            sample = self.pipeline(image=image, mask=mask, factor=factor)
+            sample = self.pipeline(image=image, mask=mask, factor=factor, source=files)
+        except UserError:  # of the files
+            raise
         except Exception as error:  # each transform has errors of its own
             if not asked:
                 raise

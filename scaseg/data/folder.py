@@ -100,7 +100,7 @@ class FolderDataset:
         if self.mask_pixels == STORED:
             ids = upright(ids, turn)
         if image.shape[:2] not in (ids.shape, tuple(-(-side // reduce) for side in ids.shape)):
-            raise _sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels, self.form)
+            raise sizes_differ(pair, (ids.shape[0], ids.shape[1]), self.mask_pixels, self.form)
         return image, ids
 
     def check_size(self, i: int) -> int:
@@ -112,7 +112,7 @@ class FolderDataset:
             if self.mask_pixels == STORED and (its > 4) != (turn > 4):
                 mask = mask[::-1]  # as stored, then turned with the image
             if mask != (height, width):
-                raise _sizes_differ(pair, mask, self.mask_pixels, self.form)
+                raise sizes_differ(pair, mask, self.mask_pixels, self.form)
         return turn
 
     @staticmethod
@@ -213,7 +213,8 @@ def _left_out(split: str, count: int, first: str) -> None:
     log.warning("left out of the %s split, being no image by its name: %s%s", split, first, more)
 
 
-def _sizes_differ(pair: Pair, mask: Size, pixels: str, form: Form) -> UserError:
+def sizes_differ(pair: Pair, mask: Size, pixels: str, form: Form) -> UserError:
+    """What to say of an image and its mask, whose size is given; pixels: to which of the image's masks belong."""
     image, turn = size_and_turn(pair.image, form)
     swapped = turn > 4 and mask == image[::-1]
     says = f"{pair.image} is {_size(image)}"

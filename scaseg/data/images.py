@@ -91,6 +91,12 @@ def _as_stored(data: bytes, where: str, reduce: int, form: Form) -> tuple[arrays
     return upright(stored, turn), turn
 
 
+def read_numbers(path: str, form: Form) -> arrays.Stored:
+    """An image file (H, W, C), upright: the numbers that it stores, of the form or not; where that is RGB, that."""
+    data = read_bytes(path)
+    return decode(data, path)[0] if form.is_rgb else _as_stored(data, path, 1, form)[0]
+
+
 def size_and_turn(path: str, form: Form = RGB) -> tuple[Size, int]:
     """(H, W) that `read_image` will give, and the EXIF orientation, from a file's headers alone."""
     try:

@@ -2,19 +2,24 @@
 
 import io
 import warnings
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from scaseg.data import by_pillow, jpeg, png
+from scaseg.data import arrays, by_pillow, jpeg, png, tiff_pieces
 from scaseg.data.by_pillow import check_pixels, damaged
 from scaseg.data.images import read_bytes
 from scaseg.data.labels import Mask
 from scaseg.data.orientation import upright
 from scaseg.data.overheard import overhearing
+from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 
 SUFFIXES = (".png", ".bmp", ".dib", ".tif", ".tiff", ".pgm", ".pbm")
@@ -48,6 +53,46 @@ def read_mask(path: str, turned: bool = False) -> Mask:
     stored = read_stored(path, _8_BITS)
     ids: Mask = stored.values.astype(np.uint8, copy=False)
     return upright(ids, stored.turn) if turned else ids
+
+
+@dataclass(frozen=True)
+class Ids:
+    """A mask by regions: `read(top, bottom, left, right)` -> ids (h, w), as `read_mask` gives them. size: (H, W)."""
+
+    size: Size
+    read: Callable[[int, int, int, int], Mask]
+
+
+@contextmanager
+def mask_by_region(path: str, turned: bool = False) -> Iterator[Ids]:
+    """As `read_mask`; of a TIFF no more is read than a region takes, of others, and without tifffile, the whole."""
+    with _tiff_of(path) as tiff:
+        pieces = tiff_pieces.ids_of(tiff, path) if tiff is not None else None
+        if pieces is not None:
+            yield Ids(pieces.size, partial(_ids, pieces, path))
+            return
+    mask = read_mask(path, turned)
+    yield Ids((mask.shape[0], mask.shape[1]), lambda top, bottom, left, right: mask[top:bottom, left:right])
+
+
+@contextmanager
+def _tiff_of(path: str) -> Iterator[Any]:
+    """A TIFF opened by tifffile; None for any other file, and without tifffile."""
+    start = b""
+    with suppress(OSError), Path(path).open("rb") as file:  # who reads it whole says what is wrong
+        start = file.read(4)
+    if start in arrays.TIFF and arrays.has_tifffile():
+        with arrays.opened_tiff(path, path) as tiff:
+            yield tiff
+    else:
+        yield None
+
+
+def _ids(pieces: tiff_pieces.Pieces, path: str, top: int, bottom: int, left: int, right: int) -> Mask:
+    try:
+        return np.ascontiguousarray(pieces.read(top, bottom, left, right)[..., 0], np.uint8)
+    except Exception as error:  # of tifffile and its decoders
+        raise arrays.undecoded(path, error) from error
 
 
 def read_stored(path: str, modes: Container[str] = _ALL) -> Stored:

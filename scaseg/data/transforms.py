@@ -13,6 +13,7 @@ import numpy as np
 
 from scaseg.data.augment import PAD_COLOUR, Augment, padding
 from scaseg.data.by_fours import by_fours
+from scaseg.data.crop_source import CropSource, held
 from scaseg.data.folder import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.levels import Levels, Shift
@@ -62,14 +63,19 @@ class View(NamedTuple):
     height: int
     width: int
 
-    def cut(self, array: np.ndarray[Any, Any], reduce: int = 1) -> np.ndarray[Any, Any]:
-        """The source pixels that the view needs, of a picture stored at 1/reduce of its size."""
+    def region(self, size: Size, reduce: int = 1) -> tuple[int, int, int, int]:
+        """(top, bottom, left, right) of what it needs of a picture (H, W), in pixels of one stored at 1/reduce."""
         top, left = self.top // reduce, self.left // reduce
         rows, columns = (
             int(np.ceil((lead(self.ratio, start) + length) / (self.ratio * reduce))) + 1
             for start, length in ((top, self.height), (left, self.width))
         )
-        return array[top : top + rows, left : left + columns]
+        return top, min(top + rows, -(-size[0] // reduce)), left, min(left + columns, -(-size[1] // reduce))
+
+    def cut(self, array: np.ndarray[Any, Any], reduce: int = 1) -> np.ndarray[Any, Any]:
+        """These of a picture in memory, stored so."""
+        top, bottom, left, right = self.region((array.shape[0] * reduce, array.shape[1] * reduce), reduce)
+        return array[top:bottom, left:right]
 
     def resample(self, part: Picture, reduce: int = 1) -> Picture:
         """The view of an image from what `cut` gave: bilinear, pixel centres at (i + 0.5) / ratio."""
@@ -109,7 +115,8 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
     times. A picture smaller than the crop is padded at the right and below: image `fill`, mask IGNORE.
     Flip (left to right, with probability `flip`) and `photometric` are done where they cost least.
     The factor can be given from outside as `factor=...` beside image and mask: a reader that knew it may have
-    decoded the image at 1/2, 1/4 or 1/8 of the mask's size.
+    decoded the image at 1/2, 1/4 or 1/8 of the mask's size. So can `source=...`, a CropSource, of which no more is read
+    than is looked at: image and mask stand for nothing then.
     """
 
     def __init__(
@@ -130,19 +137,22 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         self.photometric, self.fill = photometric, tuple(fill)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw the view and the photometric distortion."""
-        mask: Mask = data["mask"]
+        """Draw the view and the photometric distortion, and cut the view's part out of image and mask."""
+        source: CropSource = data.get("source") or held(data["image"], data["mask"])
         factor = data.get("factor") or self.py_random.uniform(*self.scale)
-        ratio = factor * box_ratio(mask.shape, self.resize_box)
-        reduce = _reduction(data["image"].shape, mask.shape)
-        view = self.draw_view(mask.shape, ratio, reduce)
+        ratio, reduce = factor * box_ratio(source.size, self.resize_box), source.reduce
+        view = self.draw_view(source.size, ratio, reduce)
+        mask = source.mask(*view.region(source.size))
         for _ in range(CROP_TRIES):
-            if self.cat_max_ratio >= 1 or largest_share(view.cut(mask)) <= self.cat_max_ratio:
+            if self.cat_max_ratio >= 1 or largest_share(mask) <= self.cat_max_ratio:
                 break
-            view = self.draw_view(mask.shape, ratio, reduce)
+            view = self.draw_view(source.size, ratio, reduce)
+            mask = source.mask(*view.region(source.size))
         distortion = self.photometric.draw(self.py_random) if self.photometric else None
         flip = self.py_random.random() < self.flip
-        return {"view": view, "distortion": distortion, "flip": flip, "reduce": reduce}
+        image = source.image(*view.region(source.size, reduce))
+        drawn = {"view": view, "distortion": distortion, "flip": flip, "reduce": reduce}
+        return {**drawn, "image_part": image, "mask_part": mask}
 
     def draw_view(self, size: Size, ratio: float, reduce: int = 1) -> View:
         """A crop of a picture (H, W) resized by `ratio`, at any of the source's pixels alike."""
@@ -154,10 +164,17 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         return View(ratio, *starts, *lengths)
 
     def apply(
-        self, img: Picture, view: View, distortion: Distortion | Shift | None, flip: bool, reduce: int, **params: Any
+        self,
+        img: Picture,
+        view: View,
+        image_part: Picture,
+        distortion: Distortion | Shift | None,
+        flip: bool,
+        reduce: int,
+        **params: Any,
     ) -> Picture:
-        """Image (H, W, C) -> (crop height, crop width, C)."""
-        part = view.cut(img, reduce)
+        """Image (H, W, C), whose part the view needs -> (crop height, crop width, C)."""
+        part = image_part
         upscaling = view.ratio * reduce > 1
         if distortion and upscaling:
             part = distortion.apply(part)
@@ -167,17 +184,10 @@ class ScaledCrop(A.DualTransform):  # type: ignore[misc]
         seen: Picture = _finish(part, flip, self.crop_size, self.fill)
         return seen
 
-    def apply_to_mask(self, mask: Mask, view: View, flip: bool, **params: Any) -> Mask:
-        """Mask (H, W) -> (crop height, crop width)."""
-        seen: Mask = _finish(view.resample_mask(view.cut(mask)), flip, self.crop_size, (IGNORE,))
+    def apply_to_mask(self, mask: Mask, view: View, mask_part: Mask, flip: bool, **params: Any) -> Mask:
+        """Mask (H, W), whose part the view needs -> (crop height, crop width)."""
+        seen: Mask = _finish(view.resample_mask(mask_part), flip, self.crop_size, (IGNORE,))
         return seen
-
-
-def _reduction(stored: Sequence[int], size: Size) -> int:
-    for reduce in (1, 2, 4, 8):
-        if stored[0] == -(-size[0] // reduce) and stored[1] == -(-size[1] // reduce):
-            return reduce
-    raise ValueError(f"an image of {tuple(stored)} does not belong to a mask of {size}")
 
 
 def _finish(part: Any, flip: bool, size: Size, fill: tuple[float, ...]) -> Any:

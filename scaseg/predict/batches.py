@@ -11,6 +11,7 @@ from scaseg.data.images import read_image, size_and_turn
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.form import Form
+from scaseg.predict.large import Cut, predict_large
 from scaseg.predict.outputs import Outputs
 from scaseg.predict.video import predict_video
 from scaseg.progress import ProgressLine
@@ -34,12 +35,9 @@ class Outcome:
 
 
 def predict_all(
-    model: Predictor, inputs: Sequence[Input], outputs: Outputs, batch_size: int, overwrite: bool, max_pixels: int
+    model: Predictor, inputs: Sequence[Input], outputs: Outputs, batch_size: int, overwrite: bool, cut: Cut
 ) -> Outcome:
-    """Predict every input; one that cannot be read is named, counted and left out.
-
-    max_pixels: an image which the model would see at more at once fails (whole images alone: windows bound it).
-    """
+    """Predict every input; one that cannot be read is named, counted and left out. cut: what is seen in windows."""
     outcome = Outcome()
     videos = [one for one in inputs if one.is_video]
     images = [one for one in inputs if not one.is_video]
@@ -62,7 +60,7 @@ def predict_all(
                     progress.advance()
 
         with ThreadPoolExecutor(THREADS) as pool:
-            sized = _sized(pool, list(wanted(images)), model, max_pixels, fail)
+            sized, large = _sized(pool, list(wanted(images)), model, cut, fail)
             batches = _batches(sized, model, batch_size)
             writing: deque[Future[None]] = deque()
             for group, pictures in _read_ahead(pool, batches, model.form):
@@ -82,9 +80,11 @@ def predict_all(
                     _written(writing.popleft(), outputs)
             for future in writing:
                 _written(future, outputs)
-        for one in wanted(videos):
+        several = [(one, partial(predict_large, model, one, outputs, cut, progress)) for one in large]
+        several += [(one, partial(predict_video, model, one, outputs, batch_size, progress)) for one in wanted(videos)]
+        for one, predict in several:
             try:
-                predict_video(model, one, outputs, batch_size, progress)
+                predict()
             except UserError as error:
                 fail(one, error)
             except OSError as error:
@@ -99,31 +99,30 @@ def _sized(
     pool: ThreadPoolExecutor,
     inputs: Sequence[Input],
     model: Predictor,
-    max_pixels: int,
+    cut: Cut,
     fail: Callable[[Input, UserError], None],
-) -> list[tuple[Size, Input]]:
-    """Each readable header's size; headers alone, so that a folder's images can be sorted by size."""
-    sized = []
+) -> tuple[list[tuple[Size, Input]], list[Input]]:
+    """Each readable header's size, headers alone, so that a folder's images can be sorted by size; and what is large.
+
+    That are maps, and what is seen in windows.
+    """
+    sized, large = [], []
     size_of = partial(_size, form=model.form)
     for one, size in zip(inputs, pool.map(lambda one: _caught(size_of, str(one.path)), inputs), strict=True):
-        if isinstance(size, UserError):
-            fail(one, size)
-            continue
-        if reason := model.refusal(size):
-            fail(one, UserError(reason))
-            continue
-        height, width = model.seen_size(size)
-        if model.protocol.windows is None and height * width > max_pixels:
-            fail(
-                one,
-                UserError(
-                    f"{width} x {height} pixels at once, and max_pixels={max_pixels}; use windows: protocol.mode=slide"
-                    " protocol.window=[512,512] protocol.stride=[341,341]"
-                ),
-            )
-            continue
-        sized.append((size, one))
-    return sized
+        try:
+            if one.is_map:
+                large.append(one)
+            elif isinstance(size, UserError):
+                raise size
+            elif reason := model.refusal(size):
+                raise UserError(reason)
+            elif (cut.window or model.protocol.windows is None) and cut.tiling(model, size) is not None:
+                large.append(one)
+            else:
+                sized.append((size, one))
+        except UserError as error:
+            fail(one, error)
+    return sized, large
 
 
 def _batches(sized: Sequence[tuple[Size, Input]], model: Predictor, batch_size: int) -> Iterator[list[Input]]:

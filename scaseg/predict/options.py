@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from scaseg.data.sizes import GRID
+from scaseg.errors import UserError
 from scaseg.schema import Device
 from scaseg.typed import REQUIRED, Checked, Yaml, number, one_of
+
+WINDOW = 1024  # pixels
 
 
 @dataclass
@@ -18,6 +22,16 @@ class PredictConfig(Checked):
     overwrite: bool = False
     protocol: Yaml = field(default_factory=dict)
     batch_size: int = number(4, 1)  # images of one size at once
-    max_pixels: int = number(2**25, 1)  # seen by the model at once, without windows
+    max_pixels: int = number(2**25, 1)  # seen by the model at once; larger images in windows of WINDOW
+    window: int | None = number(None, GRID)  # pixels of a side: all images in windows, at their own size
+    overlap: int | None = number(None, 0)  # pixels that neighbouring windows share; null: a quarter of the window
     allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none
     hardware: Device = field(default_factory=Device)
+
+    def check(self) -> None:
+        window = self.window or WINDOW
+        for key, pixels in (("window", self.window), ("overlap", self.overlap)):
+            if pixels is not None and pixels % GRID:
+                raise UserError(f"{key}={pixels}: a multiple of {GRID}, such as {max(GRID, pixels // GRID * GRID)}")
+        if self.overlap is not None and self.overlap > window // 2:
+            raise UserError(f"overlap={self.overlap}: at most half a window, {window // 2} of {window}")

@@ -45,7 +45,8 @@ class Outputs:
 
     def files(self, one: Named) -> dict[str, Path]:
         """The paths of an input's results, by kind."""
-        return {kind: self.folder / path for kind, path in places(one.name, one.is_video).items() if kind in self.kinds}
+        found = places(one.name, one.is_video, one.is_map)
+        return {kind: self.folder / path for kind, path in found.items() if kind in self.kinds}
 
     def kept(self, one: Named) -> bool:
         """Whether all results of an input are there, made from it as it is now."""
@@ -113,7 +114,7 @@ class Outputs:
                 f"output={self.folder} holds files that are not this command's (no {RECORD}); name another folder"
             )
         if not overwrite and before["of"] != self.of:
-            different = [key for key in self.of if before["of"].get(key) != self.of[key]]
+            different = [key for key in {**self.of, **before["of"]} if before["of"].get(key) != self.of.get(key)]
             raise UserError(
                 f"output={self.folder} holds predictions with another {', '.join(different)}; name another folder,"
                 " or overwrite=true"
@@ -124,7 +125,7 @@ class Outputs:
         check_names(known, inputs, self.folder, overwrite)
         self.made = dict(known) if before["of"] == self.of else {}
         stale = [one for one in inputs if overwrite or not self.kept(one)]
-        strange = [one for one in stale if known.get(str(one.name), {}).get("video", False) != one.is_video]
+        strange = [one for one in stale if _kind(known.get(str(one.name), {})) != (one.is_video, one.is_map)]
         strange += [one for one in stale if str(one.name) not in known]
         for path in (path for one in strange for path in self.files(one).values()):
             if path.is_dir() or (path.exists() and not overwrite):
@@ -147,6 +148,11 @@ class Outputs:
         ]
         content = {"of": self.of, **outcome, "classes": classes, "files": made}
         write_json(self.folder / RECORD, content, durable=False)
+
+
+def _kind(entry: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether an entry of the record is of a video, of a map."""
+    return bool(entry.get("video")), bool(entry.get("map"))
 
 
 def write_mask(path: Path, mask: Mask, labels: LabelTable) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from scaseg.config import merge_protocol
 from scaseg.exported.model import open_model
 from scaseg.predict.batches import Outcome, predict_all
+from scaseg.predict.large import Cut
 from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
 from scaseg.trained.inputs import Found
@@ -21,10 +22,13 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     model.protocol = merge_protocol(model.protocol, options.protocol)
     kinds = KINDS if options.write == "both" else (options.write,)
     of = {"model": model.digest(), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
+    cut = Cut(options.max_pixels, options.window, options.overlap)
+    if cut.asked:
+        of["windows"] = cut.asked
     outputs = Outputs(Path(options.output), kinds, model.labels, of, model.form)
     outputs.begin(found.inputs, options.overwrite)
     start = time.perf_counter()
-    outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, options.max_pixels)
+    outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, cut)
     seconds = time.perf_counter() - start
     failed = [{"file": file, "reason": reason} for file, reason in outcome.failed]
     counts = {"done": len(outcome.done), "kept": len(outcome.kept), "failed": len(failed)}

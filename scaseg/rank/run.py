@@ -9,7 +9,6 @@ from torch import Tensor
 
 from scaseg.aligned import aligned
 from scaseg.errors import UserError
-from scaseg.evaluation.views import batched
 from scaseg.files import check_writable, new_folder
 from scaseg.models.decoders.scaseg import SCASegDecoder
 from scaseg.models.layers.attention import CrossAttention
@@ -80,7 +79,7 @@ def _features(model: TrainedModel, pictures: Sequence[Path]) -> list[list[Tensor
     found = []
     with ProgressLine(len(pictures), "pictures seen") as progress:
         for path in pictures:
-            images = batched([as_picture(path, model.form)], model.protocol, model.device)[0]
+            images = model.views([as_picture(path, model.form)], model.protocol)[0]
             maps: list[Tensor] = []
             model.segmentor(images, maps)
             found.append(maps)

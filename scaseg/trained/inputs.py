@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from scaseg.data.georeference import is_map
 from scaseg.data.images import ARRAY, SUFFIXES
 from scaseg.data.listing import walk
 from scaseg.errors import UserError
@@ -35,11 +36,15 @@ LONGEST = 180  # bytes of a name: what is added to it must fit into a file's
 
 @dataclass(frozen=True)
 class Input:
-    """A file and its results' name: its path below the input folder, without suffix where that is unambiguous."""
+    """A file and its results' name: its path below the input folder, without suffix where that is unambiguous.
+
+    is_map: see scaseg.data.georeference.
+    """
 
     path: Path
     name: PurePosixPath
     is_video: bool
+    is_map: bool = False
 
 
 class Found(NamedTuple):
@@ -86,7 +91,7 @@ def find_inputs(text: str, output: str | None = None) -> Found:
         raise UserError(f"input={text}: {what}")
     videos = [is_video(file) for file in kept]
     named = zip(kept, _names(kept, videos, root), videos, strict=True)
-    return Found([Input(*each) for each in named], others, results)
+    return Found([Input(*each, is_map(str(each[0]))) for each in named], others, results)
 
 
 def is_video(file: Path) -> bool:

@@ -15,8 +15,9 @@ from torch.overrides import TorchFunctionMode
 from scaseg.data.labels import Mask
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import predict_labels
+from scaseg.evaluation.inference import predict_labels, scores
 from scaseg.evaluation.protocol import Protocol
+from scaseg.evaluation.row_bands import Rows
 from scaseg.evaluation.views import batched
 from scaseg.form import Form
 from scaseg.models.build import build_segmentor
@@ -73,8 +74,11 @@ class TrainedModel(Predictor):
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
         """See Predictor."""
         size = images[0].shape[0], images[0].shape[1]
-        views = [torch.from_numpy(view).to(self.device) for view in batched(images, self.protocol)]
-        return list(self._labels(views, size).cpu().numpy())
+        return list(self._labels(self.views(images, self.protocol), size).cpu().numpy())
+
+    def views(self, images: Sequence[Picture], protocol: Protocol) -> list[Tensor]:
+        """Images of one size as a protocol shows them: a tensor (B, C, h, w) a scale, where the model is."""
+        return [torch.from_numpy(view).to(self.device) for view in batched(images, protocol)]
 
     @property
     def form(self) -> Form:
@@ -88,6 +92,12 @@ class TrainedModel(Predictor):
             found.update(name.encode())
             found.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return found.hexdigest()[:16]
+
+    @torch.inference_mode()
+    def scores(self, image: Picture, protocol: Protocol) -> Rows:
+        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows."""
+        size = image.shape[0], image.shape[1]
+        return scores(self.segmentor, self.views([image], protocol), size, protocol, WINDOWS_AT_ONCE)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:

@@ -13,7 +13,9 @@ from scaseg.typed import Json
 
 RECORD, LEGEND = "predictions.json", "legend.png"
 _IMAGE = {"masks": ".png", "overlays": ".jpg"}
+_MAP = {"masks": ".tif", "overlays": ".jpg"}
 _VIDEO = {"masks": "", "overlays": ".mp4"}  # masks: a folder of frames
+_ANY_IMAGE = tuple(dict.fromkeys([*_IMAGE.items(), *_MAP.items()]))
 KINDS = tuple(_IMAGE)
 
 
@@ -26,11 +28,17 @@ class Named(Protocol):
     def name(self) -> PurePosixPath: ...
     @property
     def is_video(self) -> bool: ...
+    @property
+    def is_map(self) -> bool: ...
 
 
-def places(name: PurePosixPath, video: bool) -> dict[str, PurePosixPath]:
-    """By kind, where results go: masks/NAME.png, overlays/NAME.jpg; of a video masks/NAME/, overlays/NAME.mp4."""
-    return {kind: PurePosixPath(f"{kind}/{name}{end}") for kind, end in (_VIDEO if video else _IMAGE).items()}
+def places(name: PurePosixPath, video: bool, map: bool = False) -> dict[str, PurePosixPath]:
+    """By kind, where results go: masks/NAME.png, overlays/NAME.jpg; of a video masks/NAME/, overlays/NAME.mp4.
+
+    Of a map (scaseg.data.georeference.is_map) masks/NAME.tif.
+    """
+    ends = _VIDEO if video else _MAP if map else _IMAGE
+    return {kind: PurePosixPath(f"{kind}/{name}{end}") for kind, end in ends.items()}
 
 
 def clashes(named: Iterable[tuple[PurePosixPath, bool]], inner: bool = True) -> set[int]:
@@ -39,7 +47,7 @@ def clashes(named: Iterable[tuple[PurePosixPath, bool]], inner: bool = True) -> 
     Whatever kinds are written; file systems may not tell capitals from small letters, nor forms of accents apart.
     inner: also those whose folder it is.
     """
-    names = [(_plain(str(name)), tuple((_VIDEO if video else _IMAGE).items())) for name, video in named]
+    names = [(_plain(str(name)), tuple(_VIDEO.items()) if video else _ANY_IMAGE) for name, video in named]
     owners: dict[str, set[int]] = {}
     for i, (name, ends) in enumerate(names):
         for claim in (f"/{name}", *(f"{kind}/{name}{end}" for kind, end in ends)):
@@ -60,7 +68,7 @@ def origin(one: Named) -> Json:
     with suppress(OSError):  # who reads it says that it is gone
         stat = one.path.stat()
         found |= {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
-    return {**found, "video": True} if one.is_video else found
+    return {**found, **({"video": True} if one.is_video else {"map": True} if one.is_map else {})}
 
 
 def unchanged(entry: Mapping[str, Any] | None, one: Named) -> bool:

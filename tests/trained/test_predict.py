@@ -17,6 +17,7 @@ from scaseg.data.masks import read_mask
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.predict.batches import predict_all
+from scaseg.predict.large import Cut
 from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
 from scaseg.predict.run import predict
@@ -46,7 +47,7 @@ def test_a_folder_with_broken_files(model: TrainedModel, photo: Picture, tmp_pat
     (tmp_path / "in" / "notes.txt").write_text("left out")
     inputs, others, _ = find_inputs(str(tmp_path / "in"))
     outputs = Outputs(tmp_path / "out", KINDS, model.labels)
-    outcome = predict_all(model, inputs, outputs, 4, False, 2**25)
+    outcome = predict_all(model, inputs, outputs, 4, False, Cut())
     assert others == 1
     assert sorted(Path(file).name for file, _ in outcome.failed) == sorted(broken)
     assert len(outcome.done) == 12 + len(readable)
@@ -68,9 +69,9 @@ def test_a_thousand_images_in_flat_memory(model: TrainedModel, photo: Picture, t
     inputs = find_inputs(str(tmp_path / "in")).inputs
     outputs = Outputs(tmp_path / "out", ("masks",), model.labels)
     assert len(inputs) == 1000
-    predict_all(model, inputs[-200:], Outputs(tmp_path / "warm", ("masks",), model.labels), 4, False, 2**25)
+    predict_all(model, inputs[-200:], Outputs(tmp_path / "warm", ("masks",), model.labels), 4, False, Cut())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    outcome = predict_all(model, inputs, outputs, 4, False, 2**25)
+    outcome = predict_all(model, inputs, outputs, 4, False, Cut())
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert len(outcome.failed) == 10 and len(outcome.done) == 990
     assert grown < 40  # MB; the images decoded are 180
@@ -142,7 +143,10 @@ def test_too_many_pixels_at_once(model: TrainedModel, photo: Picture, tmp_path: 
     good_files(tmp_path / "in", 1, photo)
     inputs, *_ = find_inputs(str(tmp_path / "in"))
     outputs = Outputs(tmp_path / "out", ("masks",), model.labels)
-    outcome = predict_all(model, inputs, outputs, 1, False, 1000)
-    assert "protocol.mode=slide" in outcome.failed[0][1]
+    outcome = predict_all(model, inputs, outputs, 1, False, Cut(1000))
+    assert outcome.failed == [] and len(outcome.done) == 1  # in windows
+    model.protocol = Protocol(box=[2048, 512])
+    outcome = predict_all(model, inputs, outputs, 1, True, Cut(1000))
+    assert "window=1024 sees it at its own size" in outcome.failed[0][1]
     model.protocol = Protocol(Mode.slide, window=[64, 64], stride=[48, 48])
-    assert predict_all(model, inputs, outputs, 1, False, 1000).failed == []
+    assert predict_all(model, inputs, outputs, 1, False, Cut(1000)).failed == []

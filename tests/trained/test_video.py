@@ -11,6 +11,7 @@ import pytest
 
 from scaseg.data.masks import read_mask
 from scaseg.predict.batches import Outcome, predict_all
+from scaseg.predict.large import Cut
 from scaseg.predict.outputs import Outputs
 from scaseg.predict.video import _Overlay, _rate
 from scaseg.trained.inputs import find_inputs
@@ -38,7 +39,7 @@ def call(model: TrainedModel, path: Path, out: Path, overwrite: bool = False) ->
     """As python -m scaseg.predict does it."""
     found, outputs = find_inputs(str(path), str(out)), Outputs(out, KINDS, model.labels, {"model": "one"})
     outputs.begin(found.inputs, overwrite)
-    outcome = predict_all(model, found.inputs, outputs, 3, overwrite, 2**25)
+    outcome = predict_all(model, found.inputs, outputs, 3, overwrite, Cut())
     outputs.finish({"status": "done"})
     return outcome
 

@@ -1,0 +1,41 @@
+"""A picture of a large image's labels, small enough for one file: each n-th pixel, gathered as bands are done."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from scaseg.data import draw
+from scaseg.data.by_pillow import Picture
+from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.regions import Regions
+from scaseg.data.sizes import Size
+from scaseg.form import Form
+
+SIDE = 4096  # pixels of an overview's longer side, at most
+_AT_ONCE = 64  # rows that are read at once
+
+
+class Overview:
+    """Of an image (H, W). What it keeps are the three channels that are shown."""
+
+    def __init__(self, size: Size, form: Form) -> None:
+        self.step = -(-max(size) // SIDE)
+        self._form = form
+        self._image: list[Picture] = []
+        self._labels: list[Mask] = []
+
+    def add(self, regions: Regions, top: int, labels: Mask) -> None:
+        """Labels (h, W) of the rows from `top` on, which `regions` still has."""
+        step = self.step
+        for first in range(top, top + len(labels), _AT_ONCE):
+            last = min(first + _AT_ONCE, top + len(labels))
+            kept = slice(-first % step, None, step)
+            part, _ = regions.measured(first, last, 0, regions.size[1])
+            self._image.append(part[kept, ::step, list(self._form.shown)])
+            self._labels.append(labels[first - top : last - top][kept, ::step])
+
+    def picture(self, labels: LabelTable) -> draw.Picture:
+        """The image under its labels' colours, RGB."""
+        shown = replace(self._form, channels=3, names=(), shown=(0, 1, 2), mean=None, std=None)
+        image = draw.as_shown(np.concatenate(self._image), shown)
+        return draw.overlay(image, np.concatenate(self._labels), labels)
