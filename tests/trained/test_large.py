@@ -16,11 +16,13 @@ import pytest
 import tifffile
 from PIL import Image
 
+import scaseg
 from experiments.own_data.huge import at_seams, measured, windowed, write_huge
 from scaseg.data.georeference import georeference
 from scaseg.data.labels import IGNORE
 from scaseg.data.masks import read_mask
 from scaseg.errors import UserError
+from scaseg.evaluation.blend import spans
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.predict import label_tiff
 from scaseg.predict.batches import Outcome, predict_all
@@ -31,8 +33,9 @@ from scaseg.predict.run import predict
 from scaseg.schema import Device
 from scaseg.trained.inputs import find_inputs
 from scaseg.trained.model import TrainedModel
+from scaseg.trained.predictor import Predictor
 from scaseg.trained.record import KINDS
-from scaseg.trained.windowed import Tiling
+from scaseg.trained.tiling import Tiling
 from tests.data.test_arrays import GEO
 
 Picture = np.ndarray[Any, Any]
@@ -58,7 +61,7 @@ def geotiff(path: Path, image: Picture, tags: Sequence[Any] = PLAIN, **options: 
     return path
 
 
-def predicted(model: TrainedModel, path: Path, out: Path, cut: Cut, overwrite: bool = False) -> Outcome:
+def predicted(model: Predictor, path: Path, out: Path, cut: Cut, overwrite: bool = False) -> Outcome:
     found = find_inputs(str(path)).inputs
     outputs = Outputs(out, KINDS, model.labels, {"model": "m"}, model.form)
     outputs.begin(found, overwrite)
@@ -91,8 +94,8 @@ def test_windows_blend_what_the_model_says_of_each(
     assert (found["a.tif"] == windowed(model, str(path), tiling)).all()
     assert (found["plain.png"] == found["a.tif"]).all() and (found["b.png"] == found["a.tif"]).all()
     total = np.zeros((len(model.classes), 200, 232))
-    for down in tiling.down:
-        for across in tiling.across:
+    for down in spans(200, tiling.down):
+        for across in spans(232, tiling.across):
             part = scene[down.start : down.stop, across.start : across.stop]
             logits = model.scores(np.ascontiguousarray(part), Protocol()).rows(0, part.shape[0])[0].numpy()
             weight = np.outer(down.weight.numpy(), across.weight.numpy())
@@ -104,6 +107,16 @@ def test_windows_blend_what_the_model_says_of_each(
     model.protocol = Protocol(box=[64, 64], flip=True)
     assert predicted(model, path, tmp_path / "out", WINDOWS, overwrite=True).failed == []
     assert "at its own size, without protocol.box=[64, 64]" in capfd.readouterr().err
+
+
+def test_an_exported_file_takes_maps_and_no_windows(labels_file: Path, scene: Picture, tmp_path: Path) -> None:
+    exported = scaseg.load(labels_file)
+    exported.protocol = Protocol()
+    path = geotiff(tmp_path / "in/a.tif", scene)
+    assert predicted(exported, path, tmp_path / "out", Cut()).failed == []
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "out/masks/a.tif")), exported.predict(path))
+    ((_, reason),) = predicted(exported, path, tmp_path / "windows", WINDOWS).failed
+    assert "232 x 200 pixels in windows, which an exported file does not take: ckpt=RUN" in reason
 
 
 def test_the_label_file(model: TrainedModel, scene: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
