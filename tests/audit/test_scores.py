@@ -11,10 +11,15 @@ from scaseg.audit.findings import Finding, read_findings, write_findings
 from scaseg.audit.folds import cut
 from scaseg.audit.ranking import LIKE, RARITY, SIZE, ranked
 from scaseg.audit.regions import DENIED, EDGE, MISSING, Region, regions_of
+from scaseg.data.fingerprint import of_split
+from scaseg.data.image_folder import ImageFolder
 from scaseg.data.labels import IGNORE
+from scaseg.data.shapes import Shapes
+from scaseg.data.source import part_of
 from scaseg.errors import UserError
 from scaseg.evaluation import row_bands
 from scaseg.evaluation.row_bands import Held, Resized, Views
+from tests.training.tiny import own
 
 SIZE_OF = (60, 80)
 
@@ -139,3 +144,14 @@ def test_one_or_two_groups_fall_back_to_stretches() -> None:
     assert cut(["a", "b"], None, 4).count == 2
     with pytest.raises(UserError, match="finds nothing in the name"):
         cut(["a", "b"], "x", 2)
+
+
+def test_parts_of_a_split_are_told_apart_and_read_as_the_whole(tmp_path) -> None:
+    """Folds of one size are runs with names of their own, of drawn images too."""
+    for source in (Shapes(length=6, size=(32, 32)), ImageFolder(own(tmp_path / "own"), "all")):
+        halves = [part_of(source, numbers) for numbers in ([0, 2, 4], [1, 3, 5])]
+        assert len({of_split(part) for part in (*halves, source)}) == 3
+        assert [part.name(2) for part in halves] == [source.name(4), source.name(5)]
+        for mine, whole in zip(halves[1].read(1), source.read(3), strict=True):
+            assert (mine == whole).all()
+        assert len(source) == len(part_of(source, range(len(source))))
