@@ -40,7 +40,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("values", "overrides", "renamed", "arguments", "commands"),
     ("report.__main__",),
 ]
-COMMANDS = ("benchmark", "compare", "demo", "export", "predict", "rank", "report")  # packages
+COMMANDS = ("audit", "benchmark", "compare", "demo", "export", "predict", "rank", "report")  # packages
 KNOWN = {"compare": ("figures",), "report": ("dashboard", "plan")}  # commands of one file, at home in another's package
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
 
@@ -140,6 +140,8 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.prepare",
         "scaseg.browse",
         "scaseg.validate",
+        "scaseg.audit.__main__",
+        "scaseg.audit.asked",
         "scaseg.compare.__main__",
         "scaseg.figures",
         "scaseg.plan",

@@ -17,6 +17,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 MARGIN = 6
 SMALL, LARGE = 0.4, 0.45  # scales of the font
 INK = (20, 20, 20)
+JPEG_QUALITY = 92
 
 
 STRETCH = (2, 98)  # percentiles of an image's own numbers, of each channel, that are shown black and white
@@ -146,3 +147,12 @@ def png(picture: Picture) -> bytes:
 def write_png(path: Path, picture: Picture) -> None:
     """Write an RGB picture, so that the file is either whole or not there."""
     write_bytes(path, png(picture), durable=False)
+
+
+def write_jpeg(path: Path, picture: Picture) -> None:
+    """Write an RGB picture; as PNG content where a side is too long for JPEG."""
+    ending = ".jpg" if max(picture.shape[:2]) < 65500 else ".png"
+    ok, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not ok:
+        raise ValueError(f"cannot encode a picture of shape {picture.shape}")
+    write_bytes(path, data.tobytes(), durable=False)

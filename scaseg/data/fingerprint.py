@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scaseg.data.labels import LabelTable
+from scaseg.data.source import Chosen
 from scaseg.errors import UserError
 
 BLOCK = 16_384  # bytes read at the beginning, in the middle and at the end
@@ -22,6 +23,9 @@ def of_split(source: Any) -> str:
     """Of a split's samples: their names, and of a dataset on disk its files; the folder's own place is left out."""
     found = hashlib.sha256()
     pairs = getattr(source, "pairs", None)
+    if isinstance(source, Chosen):
+        found.update(f"{of_split(source.source)} {list(source.chosen)}".encode())
+        return found.hexdigest()[:DIGITS]
     if pairs is None:  # made by a program: its configuration says all
         found.update(f"{type(source).__qualname__} {len(source)}".encode())
         return found.hexdigest()[:DIGITS]

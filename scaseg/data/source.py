@@ -1,9 +1,10 @@
 """What every dataset offers of a split: the protocol between data and who reads them. Imports nothing heavy."""
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
-from scaseg.data.folder import Picture
+from scaseg.data.folder import FolderDataset, Picture
 from scaseg.data.labels import LabelTable, Mask
 
 
@@ -43,3 +44,12 @@ class Chosen:
     def truth(self, i: int) -> Mask:
         """The mask alone."""
         return self.source.truth(self.chosen[i])
+
+
+def part_of(source: Source, chosen: Sequence[int]) -> Source:
+    """Some images of a source, by number; of a dataset on disk a dataset of its kind, which reads as it does."""
+    if not isinstance(source, FolderDataset):
+        return Chosen(source, chosen)
+    part = copy.copy(source)
+    part.pairs = [source.pairs[i] for i in chosen]
+    return part

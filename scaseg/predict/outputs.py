@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -23,7 +22,6 @@ from scaseg.trained.images import Picture
 from scaseg.trained.record import LEGEND, RECORD, Named, check_names, origin, places, read_record, unchanged
 from scaseg.typed import Json
 
-JPEG_QUALITY = 92
 _PART = ".part-"
 
 
@@ -63,7 +61,7 @@ class Outputs:
             if kind == "masks":
                 write_mask(path, mask, self.labels)
             else:
-                write_jpeg(path, draw.overlay(draw.as_shown(image, self.form), mask, self.labels))
+                draw.write_jpeg(path, draw.overlay(draw.as_shown(image, self.form), mask, self.labels))
         self.note(one)
 
     def note(self, one: Named, damage: str | None = None) -> None:
@@ -166,12 +164,3 @@ def write_mask(path: Path, mask: Mask, labels: LabelTable) -> None:
 def palette(labels: LabelTable) -> npt.NDArray[np.uint8]:
     """(256, 3): the classes' colours, then the ignored label's."""
     return labels.colourise(np.arange(256, dtype=np.uint8))
-
-
-def write_jpeg(path: Path, picture: Picture) -> None:
-    """Write an RGB picture; as PNG content where a side is too long for JPEG."""
-    ending = ".jpg" if max(picture.shape[:2]) < 65500 else ".png"
-    ok, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not ok:
-        raise ValueError(f"cannot encode a picture of shape {picture.shape}")
-    write_bytes(path, data.tobytes(), durable=False)

@@ -31,7 +31,6 @@ class Asked:
 
 def asked(run: Run) -> Asked:
     """Find the data and weights of a configuration; UserError where they are not there or not right."""
-    run = _with_files(run)
     dataset = run.dataset
     named = {"train": dataset.train_split, "val": dataset.val_split}
     if not run.training.max_steps:
@@ -42,13 +41,21 @@ def asked(run: Run) -> Asked:
             raise UserError(
                 f"dataset.{split}_split={named[split]} has no masks: choose another split of {dataset.name}"
             )
+    found = of_sources(run, sources.get("train"), sources["val"])
     if "train" in sources:
-        run = replace(run, training=run.training.in_epochs(len(sources["train"])))
-    data = {"classes": fingerprint.of_classes(sources["val"].labels)}
-    data |= {split: fingerprint.of_split(source) for split, source in sources.items()}
-    if "train" in data:
-        say_if_of_others(dataset, run.data_dir, data["train"])
-    return Asked(_identified(_normalised(run), data), sources.get("train"), sources["val"])
+        say_if_of_others(dataset, run.data_dir, found.config.fingerprints["train"])
+    return found
+
+
+def of_sources(run: Run, train: Source | None, val: Source) -> Asked:
+    """What a configuration asks for, of these images: they may be parts of a split, as folds are."""
+    run = _with_files(run)
+    data = {"classes": fingerprint.of_classes(val.labels)}
+    if train is not None:
+        run = replace(run, training=run.training.in_epochs(len(train)))
+        data["train"] = fingerprint.of_split(train)
+    data["val"] = fingerprint.of_split(val)
+    return Asked(_identified(_normalised(run), data), train, val)
 
 
 def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:

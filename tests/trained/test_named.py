@@ -149,8 +149,8 @@ def test_a_saved_folder_is_held_to_the_same(checkpoint: Path, beside: Path, tmp_
 @pytest.mark.parametrize(
     ("module", "part"),
     [
-        *((module, "decoder") for module in ("predict", "export", "demo", "evaluate", "compare", "figures")),
-        *((module, "dataset") for module in ("evaluate", "compare", "figures")),  # the others read none
+        *((module, "decoder") for module in ("predict", "export", "demo", "evaluate", "compare", "figures", "audit")),
+        *((module, "dataset") for module in ("evaluate", "compare", "figures", "audit")),  # the others read none
     ],
 )
 def test_every_command_that_reads_a_checkpoint_refuses(
