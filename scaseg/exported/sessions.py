@@ -100,18 +100,10 @@ def openvino_session(file: Path, threads: int | None = None) -> Session:
 
 
 def _texts_of(model: Any) -> dict[str, str]:
-    if model.has_rt_info([RT_INFO]):
-        return {
-            name: model.get_rt_info([RT_INFO, name]).astype(str)
-            for name in sorted(NAMES)
-            if model.has_rt_info([RT_INFO, name])
-        }
-    # as its reader of ONNX has it
-    return {
-        name: model.get_rt_info(["framework", name]).astype(str)
-        for name in sorted(NAMES)
-        if model.has_rt_info(["framework", name])
-    }
+    """The metadata; of ONNX it lies where OpenVINO's reader puts it."""
+    place = RT_INFO if model.has_rt_info([RT_INFO]) else "framework"
+    there = (name for name in sorted(NAMES) if model.has_rt_info([place, name]))
+    return {name: model.get_rt_info([place, name]).astype(str) for name in there}
 
 
 def torch_session(file: Path, threads: int | None = None) -> Session:
