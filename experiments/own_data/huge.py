@@ -1,13 +1,13 @@
 """What predicting in windows costs and changes; what huge.md says of it comes from here.
 
 python -m experiments.own_data.huge seams ckpt=RUN data=CamVid [pictures=2]
-python -m experiments.own_data.huge memory ckpt=RUN data=CamVid [side=20000]
+python -m experiments.own_data.huge memory ckpt=RUN data=CamVid [side=20000] [height=20000]
 python -m experiments.own_data.huge crops [side=4096] [rounds=3]
 
 seams: a whole pass over a picture of 2,048 x 2,048, of CamVid's test images beside each other, and windows over it: at
 which pixels labels differ. A pixel is at a seam if it is within 16 pixels (half a cell of the coarsest map) of an edge
 of a window within the picture, or of the middle of what two neighbouring windows share.
-memory: the command over a picture of side x side, written tile by tile; resident memory before the first image and at
+memory: the command over a picture of side x height, written tile by tile; resident memory before the first image and at
 its peak. crops: training samples of TIFFs whose crops alone are read, and of the same read whole, in turn.
 """
 
@@ -91,11 +91,11 @@ def seams(model: TrainedModel, data: Path, pictures: int) -> None:
             print(f"| {window} | {shared} | {tiling.count} | {shares} |", flush=True)
 
 
-def write_huge(path: Path, picture: Array, side: int) -> None:
-    """A tiled TIFF of side x side that repeats a picture whose sides are multiples of 256, one tile in memory."""
+def write_huge(path: Path, picture: Array, side: int, height: int | None = None) -> None:
+    """A tiled TIFF, side pixels wide and as high, or `height`, that repeats a picture of sides that 256 divides."""
 
     def tiles() -> Iterator[Array]:
-        for top in range(0, side, 256):
+        for top in range(0, height or side, 256):
             for left in range(0, side, 256):
                 y, x = top % picture.shape[0], left % picture.shape[1]
                 yield np.ascontiguousarray(picture[y : y + 256, x : x + 256])
@@ -103,7 +103,7 @@ def write_huge(path: Path, picture: Array, side: int) -> None:
     with tifffile.TiffWriter(path) as file:
         file.write(
             tiles(),
-            shape=(side, side, 3),
+            shape=(height or side, side, 3),
             dtype=np.uint8,
             photometric="rgb",
             tile=(256, 256),
@@ -151,16 +151,16 @@ def measured(ckpt: Path, image: Path, output: Path) -> tuple[float, float]:
     return float(found["before"]), float(found["peak"])
 
 
-def memory(ckpt: Path, data: Path, side: int) -> None:
+def memory(ckpt: Path, data: Path, side: int, height: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for length in (1024, side):
+        for length, high in ((1024, 1024), (side, height)):
             image = Path(folder, f"{length}.tif")
-            write_huge(image, mosaic(data, 0), length)
+            write_huge(image, mosaic(data, 0), length, high)
             start = time.perf_counter()
             before, peak = measured(ckpt, image, Path(folder, f"out{length}"))
             seconds = time.perf_counter() - start
             print(
-                f"{length} x {length}: {before:.0f} MB with the model loaded, {peak:.0f} MB at the peak,"
+                f"{length} x {high}: {before:.0f} MB with the model loaded, {peak:.0f} MB at the peak,"
                 f" {peak - before:.0f} MB more; {seconds:.0f} s, the file {image.stat().st_size / 1e6:.0f} MB",
                 flush=True,
             )
@@ -229,7 +229,8 @@ def main() -> None:
         return
     ckpt, data = Path(options["ckpt"]), Path(options["data"])
     if part == "memory":
-        memory(ckpt, data, int(options.get("side", 20_000)))
+        side = int(options.get("side", 20_000))
+        memory(ckpt, data, side, int(options.get("height", side)))
     else:
         seams(load_model(ckpt), data, int(options.get("pictures", 2)))
 

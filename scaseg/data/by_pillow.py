@@ -112,8 +112,8 @@ def too_large(where: str, pixels: int | None, sides: str = "") -> TooLargeError:
     """What to say of it."""
     count = "too many" if pixels is None else f"{sides}{pixels / 1e6:.0f} million"
     return TooLargeError(
-        f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read whole; save it as a TIFF of"
-        " tiles, which is read in parts (pip install 'scaseg[tiff]'), or cut it into pieces"
+        f"{where}: {count} pixels, and at most {MOST_PIXELS // 10**6} million are read whole; cut it into pieces."
+        " To predict it as it is: save it as a TIFF of tiles, and pip install 'scaseg[tiff]', which reads it in parts"
     )
 
 

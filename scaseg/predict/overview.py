@@ -11,7 +11,7 @@ from scaseg.data.regions import Regions
 from scaseg.data.sizes import Size
 from scaseg.form import Form
 
-SIDE = 4096  # pixels of an overview's longer side, at most
+SIDE = 2048  # pixels of an overview's longer side, at most
 _AT_ONCE = 64  # rows that are read at once
 
 
@@ -32,7 +32,7 @@ class Overview:
             kept = slice(-first % step, None, step)
             part, _ = regions.measured(first, last, 0, regions.size[1])
             self._image.append(part[kept, ::step, list(self._form.shown)])
-            self._labels.append(labels[first - top : last - top][kept, ::step])
+            self._labels.append(labels[first - top : last - top][kept, ::step].copy())  # not all of the band
 
     def picture(self, labels: LabelTable) -> draw.Picture:
         """The image under its labels' colours, RGB."""

@@ -1,7 +1,7 @@
 """A trained model in use: its weights, classes, colours, normalisation and protocol, from one file or folder."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,10 +94,16 @@ class TrainedModel(Predictor):
         return found.hexdigest()[:16]
 
     @torch.inference_mode()
-    def scores(self, image: Picture, protocol: Protocol) -> Rows:
-        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows."""
+    def scores(
+        self, image: Picture, protocol: Protocol, kept: Callable[[Tensor], Tensor] = lambda logits: logits
+    ) -> Rows:
+        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows.
+
+        kept: what is kept for it of the model's logits.
+        """
         size = image.shape[0], image.shape[1]
-        return scores(self.segmentor, self.views([image], protocol), size, protocol, WINDOWS_AT_ONCE)
+        seen = self.views([image], protocol)
+        return scores(lambda images: kept(self.segmentor(images)), seen, size, protocol, WINDOWS_AT_ONCE)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:

@@ -12,7 +12,7 @@ from scaseg.evaluation.blend import Blended, spans
 from scaseg.evaluation.row_bands import Held, Resized, best_class
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 12), st.integers(0, 6))
 def test_spans_cover_and_share(length, window, overlap):
     window, overlap = window * GRID, min(overlap, window // 2) * GRID

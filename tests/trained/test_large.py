@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image
 
 import scaseg
-from experiments.own_data.huge import at_seams, measured, windowed, write_huge
+from experiments.own_data.huge import at_seams, measured, mosaic, windowed, write_huge
 from scaseg.data.georeference import georeference
 from scaseg.data.labels import IGNORE
 from scaseg.data.masks import read_mask
@@ -32,13 +32,15 @@ from scaseg.predict.outputs import Outputs
 from scaseg.predict.run import predict
 from scaseg.schema import Device
 from scaseg.trained.inputs import find_inputs
-from scaseg.trained.model import TrainedModel
+from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.predictor import Predictor
 from scaseg.trained.record import KINDS
 from scaseg.trained.tiling import Tiling
 from tests.data.test_arrays import GEO
+from tests.models.test_efficientnet_lite import published
 
 Picture = np.ndarray[Any, Any]
+ROOT = Path(__file__).resolve().parents[2]
 PLAIN = [one for one in GEO if one[0] != 42113]
 WINDOWS = Cut(window=96, overlap=32)
 
@@ -230,7 +232,7 @@ def test_killed_within_a_file_nothing_has_its_name(
 ) -> None:
     geotiff(tmp_path / "in/a.tif", np.tile(scene, (3, 1, 1)))
     run = [sys.executable, "-c", KILLED, str(checkpoint), str(tmp_path / "in"), str(tmp_path / "out")]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2]) as process:
+    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None and process.stdout.readline() == "a band is written\n"
         time.sleep(0.5)
         assert list((tmp_path / "out").glob(".part-*/masks.tif"))
@@ -256,13 +258,20 @@ def test_twenty_thousand_pixels_a_side_in_less_than_a_gigabyte(
 
 
 @pytest.mark.slow
-def test_labels_differ_at_seams_no_more_than_elsewhere(model: TrainedModel, photo: Picture, tmp_path: Path) -> None:
-    """Of a whole pass over 2,048 x 2,048; of a trained model, whose decoder looks farther, see experiments/own_data."""
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (40, 40, 3), np.uint8)
-    image = cv2.resize(coarse, (2048, 2048), interpolation=cv2.INTER_CUBIC) // 2 + rng.integers(0, 128, (2048, 2048, 3))
-    path = geotiff(tmp_path / "a.tif", image.astype(np.uint8))
+def test_labels_differ_at_seams_no_more_than_elsewhere(shared: Path, tmp_path: Path) -> None:
+    """Of a whole pass over 2,048 x 2,048, by a model that learned for a minute: of random weights nothing follows."""
+    data = shared / "data" / "CamVid"
+    asked = (
+        *("experiment=length", "decoder=scaseg", f"data_dir={data}", f"backbone.weights={published()}"),
+        *("training.lr=8e-4", "training.max_steps=120", "training.val_every=120", "pictures=0"),
+        *(f"output_dir={tmp_path / 'runs'}", "hardware.accelerator=cpu", "hardware.threads=1"),
+    )
+    subprocess.run([sys.executable, "-m", "scaseg.train", *asked], check=True, cwd=ROOT, capture_output=True)
+    (run,) = (tmp_path / "runs").glob("camvid-*")
+    model = load_model(run)
+    path = geotiff(tmp_path / "a.tif", mosaic(data, 0))
     whole, tiling = model.predict(path), Tiling((2048, 2048), (1024, 1024), (256, 256))
     differ, seam = windowed(model, str(path), tiling) != whole, at_seams(tiling)
-    assert 0 < differ.mean() < 0.1 and 0.1 < seam.mean() < 0.3
+    print(f"differ: {100 * differ[seam].mean():.2f} % at seams, {100 * differ[~seam].mean():.2f} % elsewhere")
+    assert 0.1 < seam.mean() < 0.2 and 0 < differ.mean() < 0.1
     assert differ[seam].mean() <= 1.1 * differ[~seam].mean()
