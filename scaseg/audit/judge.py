@@ -14,9 +14,7 @@ from scaseg.audit.regions import regions_of
 from scaseg.data.by_pillow import Picture
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.source import Source
-from scaseg.evaluation.inference import scores
-from scaseg.evaluation.views import batched
-from scaseg.trained.model import WINDOWS_AT_ONCE, TrainedModel, load_model
+from scaseg.trained.model import TrainedModel, load_model
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,7 @@ class Judge:
 def said_of(model: TrainedModel, image: Picture, mask: Mask) -> Evidence:
     """Of an image (H, W, C) and its mask (H, W): by the model's protocol, mirrored too."""
     protocol = replace(model.protocol, flip=True)
-    views = batched([image], protocol, model.device)
-    size = mask.shape[0], mask.shape[1]
-    return evidence(scores(model.segmentor, views, size, protocol, WINDOWS_AT_ONCE), mask)
+    return evidence(model.scores(image, protocol), mask)
 
 
 def findings(model: TrainedModel, images: Source, fold: int, least_region: float) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaseg.data.by_pillow import MOST_PIXELS
+from scaseg.data.draw import write_jpeg
 from scaseg.data.georeference import georeference
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.regions import Regions, opened
@@ -15,7 +16,7 @@ from scaseg.exported.model import ExportedModel
 from scaseg.files import put
 from scaseg.predict.label_tiff import write_labels
 from scaseg.predict.options import WINDOW
-from scaseg.predict.outputs import Outputs, write_jpeg, write_mask
+from scaseg.predict.outputs import Outputs, write_mask
 from scaseg.predict.overview import Overview
 from scaseg.progress import ProgressLine
 from scaseg.trained.inputs import Input
