@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isnan
+from mmap import mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -163,9 +164,16 @@ class _Rolling:
             self._bottom = top
         while self._bottom < bottom:
             first, self._bottom = self._bottom, min(self.size[0], (self._bottom // self._step + 1) * self._step)
-            self._read.append((first, self._reader.read(first, self._bottom, 0, self.size[1])))
+            self._read.append((first, _apart(self._reader.read(first, self._bottom, 0, self.size[1]))))
         parts = [rows[max(0, top - first) : bottom - first, left:right] for first, rows in self._read if first < bottom]
         return np.concatenate(parts)
+
+
+def _apart(rows: Stored) -> Stored:
+    """A copy in memory that is mapped for it alone: what stays leaves no holes among what comes and goes."""
+    copy: Stored = np.frombuffer(mmap(-1, rows.nbytes), rows.dtype).reshape(rows.shape)
+    copy[...] = rows
+    return copy
 
 
 def nodata_of(path: str) -> float | None:
