@@ -11,6 +11,7 @@ from scaseg.machine import processor_name
 from scaseg.typed import Json
 
 PACKAGES = ("torch", "lightning", "albumentations", "opencv-python-headless", "torchmetrics")
+RUNTIMES = ("onnxruntime", "openvino", "nncf")
 PEERS = ("mmsegmentation", "transformers", "segmentation-models-pytorch")
 
 
@@ -29,12 +30,13 @@ def record(suite: str, rows: Sequence[Row]) -> Json:
     import torch
 
     versions: dict[str, str | None] = {}
-    for package in (*PACKAGES, *PEERS):
+    for package in (*PACKAGES, *(RUNTIMES if suite == "runtime" else ()), *PEERS):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = None
-    machine = {"cores": os.cpu_count(), "cpu": processor_name(), "threads": torch.get_num_threads()}
+    machine: Json = {"cores": os.cpu_count(), "cpu": processor_name(), "threads": torch.get_num_threads()}
+    machine["instruction_sets"] = instruction_sets()
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
     return {
@@ -59,12 +61,22 @@ def table(title: str, rows: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def instruction_sets() -> list[str]:
+    """Of those that decide about the time of a model what this processor offers, as torch sees it."""
+    import torch
+
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.13
+    known = {"avx2": "AVX2", "avx512_f": "AVX-512", "avx512_vnni": "VNNI", "amx_tile": "AMX"}
+    return [name for key, name in known.items() if told.get(key)] or [torch.backends.cpu.get_cpu_capability()]
+
+
 def taken_on(result: Mapping[str, Any]) -> str:
     """Of a record: date, machine and versions."""
     versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in result["versions"].items())
     machine = result["machine"]
+    sets = f" ({', '.join(machine['instruction_sets'])})" if "instruction_sets" in machine else ""
     return (
-        f"{result['date']}, {machine.get('gpu', machine['cpu'])}, {machine['cores']} cores,"
+        f"{result['date']}, {machine.get('gpu', machine['cpu'])}{sets}, {machine['cores']} cores,"
         f" {machine['threads']} torch threads, Python {result['python']}, {versions}."
     )
 

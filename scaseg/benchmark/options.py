@@ -25,6 +25,7 @@ class Suite(Enum):
     decoder = "decoder"
     model = "model"
     train = "train"
+    runtime = "runtime"
 
 
 class Dtype(Enum):

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.form import Form, form_of
-from scaseg.typed import from_plain, to_plain
+from scaseg.typed import Json, from_plain, to_plain
 
 INPUT = "images"  # the graph's one input, (batch, channels, height, width)
 
@@ -39,7 +38,7 @@ class Metadata:
     def texts(self) -> dict[str, str]:
         """Every value as JSON, by the name under which files hold it."""
         form = self.form
-        about: dict[str, Any] = {
+        about: Json = {
             "classes": list(self.classes),
             "colours": self.colours,
             "input": {

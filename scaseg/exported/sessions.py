@@ -78,7 +78,7 @@ def openvino_session(file: Path, threads: int | None = None) -> Session:
     import openvino
 
     core = openvino.Core()
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     model = core.read_model(str(file))
@@ -112,7 +112,7 @@ def torch_session(file: Path, threads: int | None = None) -> Session:
 
     if threads:
         torch.set_num_threads(threads)
-    texts: dict[str, Any] = dict.fromkeys(NAMES, "")
+    texts = dict.fromkeys(NAMES, "")
     module = torch.export.load(file, extra_files=texts).module()
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

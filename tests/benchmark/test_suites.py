@@ -43,6 +43,18 @@ def test_long_suites(suite: str) -> None:
     assert all(value > 0 for value in rows(suite).values())
 
 
+@pytest.mark.slow
+def test_runtime_suite() -> None:
+    pytest.importorskip("onnxruntime")
+    found = rows("runtime", "backbone.depths=[1,1,1,1]", "decoder.clb_stages=[4]", "decoder.query_pool=1")
+    assert all(value > 0 for value in found.values())
+    for name, package in (("torch.compile", "torch"), ("onnxruntime int8", "onnxruntime"), ("OpenVINO int8", "nncf")):
+        assert any(f"{name}: latency / eager's" in what for what in found) is (find_spec(package) is not None)
+        assert any(f"{name}: first result" in what for what in found) is (find_spec(package) is not None)
+    peers = [what for what in found if "SegFormer-B0's in the same runtime" in what]
+    assert bool(peers) is (find_spec("transformers") is not None)
+
+
 def test_decoder_suite_is_of_one_decoder() -> None:
     command = [sys.executable, "-m", "scaseg.benchmark", "suite=decoder", "decoder=segformer"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
