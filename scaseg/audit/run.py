@@ -1,5 +1,6 @@
 """An audit from what was asked to its page: trainings, findings, ranking; what is done is kept and not done again."""
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def audit_by_folds(cfg: AuditConfig, audit: Audit) -> Path:
 def _audited(audit: Audit, cfg: AuditConfig, judges: Sequence[Judge]) -> Path:
     asked.begin(audit)
     result = audit.folder / RESULT
-    if result.is_file() and not cfg.fresh and f'"pictures": {cfg.pictures}' in result.read_text(encoding="utf-8"):
+    if result.is_file() and not cfg.fresh and json.loads(result.read_text("utf-8"))["pictures"] == cfg.pictures:
         print(f"{audit.folder} is done: nothing was trained or judged again. fresh=true starts it again")
         return audit.folder / PAGE
     for sentence in audit.said:
