@@ -99,3 +99,9 @@ def test_tables_on_camvid_are_those_of_their_records(folder: str, table: str, ba
     assert (ROOT / "experiments" / folder / f"{table}.md").read_text() == made
     for run in runs:
         assert run.folder.name == run.config.name
+
+
+def test_the_table_of_ranks_is_that_of_its_figures() -> None:
+    module = importlib.import_module("experiments.smaller.ranks")
+    readme = (ROOT / "experiments/smaller/README.md").read_text()
+    assert module.BEGIN + module.table(module.kept()) + module.END in readme
