@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaseg.audit.folds import Folds, cut, training_of
+from scaseg.audit.folds import Folds, of_groups, of_images, training_of
 from scaseg.audit.options import AuditConfig
 from scaseg.config import run_of
 from scaseg.data import fingerprint
@@ -44,11 +44,15 @@ def by_folds(cfg: AuditConfig) -> Audit:
     source = masks_of(run.dataset, run.data_dir, cfg.split)
     if len(source) < 2:
         raise UserError(f"split={source.split} of {run.dataset.name} has one image: folds need two at least")
+    cut = of_groups if cfg.folds_of == "groups" else of_images
     folds: Folds = cut([source.name(i) for i in range(len(source))], groups_of(run.dataset), cfg.folds)
     trainings = [training_of(run, source, folds, fold) for fold in range(folds.count)]
     said = [f"Out-of-fold: each mask is judged by a model that was trained without it, in {folds.said}."]
     if not folds.alone:
-        said.append("So images like those of a fold were trained on: an error that they share may not be seen.")
+        said.append(
+            "So images like those of a fold were trained on: an error that they share may not be seen. folds_of=groups"
+            " keeps them apart, where there are three groups or more."
+        )
     identity = _identity(cfg, *(one.config.name for one in trainings))
     return Audit(source, run.dataset, trainings, identity, _folder(cfg, run.dataset, source, identity), said)
 

@@ -1,4 +1,4 @@
-"""A split cut into folds, so that no image is judged by a model that was trained on it, or on one like it."""
+"""A split cut into folds, so that no image is judged by a model that was trained on it."""
 
 from dataclasses import dataclass, replace
 
@@ -26,20 +26,26 @@ class Folds:
         return int(self.number.max()) + 1
 
 
-def cut(names: list[str], pattern: str | None, count: int) -> Folds:
+def of_images(names: list[str], pattern: str | None, count: int) -> Folds:
+    """Folds of images that are drawn: a model may have seen others of a group, and so knows better what is there."""
+    count = min(count, len(names))
+    number = np.empty(len(names), np.int64)
+    number[np.random.default_rng(0).permutation(len(names))] = np.arange(len(names)) % count
+    alone = pattern is None or int(grouped(names, pattern).max()) + 1 == len(names)
+    return Folds(number, f"{count} folds of images drawn at random", alone)
+
+
+def of_groups(names: list[str], pattern: str | None, count: int) -> Folds:
     """Folds of about one size. Images of one group, by scaseg.statistics.crossed.grouped, stay in one fold.
 
     Where all are of one or two groups that cannot be: then a fold is a stretch of each group, in the order of names,
     and the images at its ends have neighbours in other folds. Without groups images are drawn.
     """
+    if pattern is None:
+        return of_images(names, pattern, count)
     groups = grouped(names, pattern)
     found = int(groups.max()) + 1
     count = min(count, len(names))
-    if pattern is None:
-        drawn = np.random.default_rng(0).permutation(len(names))
-        number = np.empty(len(names), np.int64)
-        number[drawn] = np.arange(len(names)) % count
-        return Folds(number, f"{count} folds of images drawn at random", True)
     if found < FEWEST_GROUPS:
         number = np.empty(len(names), np.int64)
         for group in range(found):

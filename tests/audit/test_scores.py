@@ -8,7 +8,7 @@ import torch
 
 from scaseg.audit.evidence import Evidence, evidence, softmin
 from scaseg.audit.findings import Finding, read_findings, write_findings
-from scaseg.audit.folds import cut
+from scaseg.audit.folds import of_groups, of_images
 from scaseg.audit.ranking import LIKE, RARITY, SIZE, ranked
 from scaseg.audit.regions import DENIED, EDGE, MISSING, Region, regions_of
 from scaseg.data.fingerprint import of_split
@@ -120,11 +120,11 @@ def test_findings_are_read_as_they_were_written(tmp_path) -> None:
 def test_groups_stay_whole_where_they_can() -> None:
     names = [f"{group}_{i:03d}" for group, count in (("a", 7), ("b", 12), ("c", 30), ("d", 3)) for i in range(count)]
     groups = np.array([name[0] for name in names])
-    folds = cut(names, "^[^_]+", 3)
+    folds = of_groups(names, "^[^_]+", 3)
     assert folds.alone
     assert all(len(set(folds.number[groups == group])) == 1 for group in "abcd")
     assert sorted(np.bincount(folds.number)) == [10, 12, 30]
-    fewer = cut(names, "^[^_]+", 9)
+    fewer = of_groups(names, "^[^_]+", 9)
     assert fewer.count == 4
     assert "4 folds of whole groups, of which there are 4" in fewer.said
     assert "fewer than the 9 asked for" in fewer.said
@@ -132,18 +132,27 @@ def test_groups_stay_whole_where_they_can() -> None:
 
 def test_one_or_two_groups_fall_back_to_stretches() -> None:
     for names in ([f"a_{i:03d}" for i in range(20)], [f"{'ab'[i > 12]}_{i:03d}" for i in range(20)]):
-        folds = cut(names[::-1], "^[^_]+", 4)
+        folds = of_groups(names[::-1], "^[^_]+", 4)
         assert not folds.alone
         assert folds.count == 4
         for group in {name[0] for name in names}:
             of_group = [folds.number[names[::-1].index(name)] for name in names if name[0] == group]
             assert of_group == sorted(of_group)
         assert "for there" in folds.said
-    alone = cut([str(i) for i in range(10)], None, 4)
+    alone = of_groups([str(i) for i in range(10)], None, 4)
     assert sorted(np.bincount(alone.number)) == [2, 2, 3, 3]
-    assert cut(["a", "b"], None, 4).count == 2
+    assert of_groups(["a", "b"], None, 4).count == 2
     with pytest.raises(UserError, match="finds nothing in the name"):
-        cut(["a", "b"], "x", 2)
+        of_groups(["a", "b"], "x", 2)
+
+
+def test_drawn_images_are_folds_of_one_size_and_say_where_groups_are_cut() -> None:
+    names = [f"{'ab'[i > 12]}_{i:03d}" for i in range(22)]
+    for pattern, alone in ((None, True), ("^[^_]+", False), (".*", True)):
+        folds = of_images(names, pattern, 4)
+        assert sorted(np.bincount(folds.number)) == [5, 5, 6, 6]
+        assert folds.alone is alone
+        assert "4 folds of images drawn at random" in folds.said
 
 
 def test_parts_of_a_split_are_told_apart_and_read_as_the_whole(tmp_path) -> None:
