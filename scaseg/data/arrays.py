@@ -80,7 +80,9 @@ def npy_size(head: bytes, form: Form, where: str) -> Size:
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, _ = read(stream, max_header_size=_MOST_HEAD)
+        shape, _, kind = read(stream, max_header_size=_MOST_HEAD)
+        if kind.hasobject:
+            raise ValueError("its array is of objects and not of numbers")
     except (ValueError, OSError, EOFError) as error:
         raise damaged(where, error) from error
     return npy_axes(shape, form, where)[0]

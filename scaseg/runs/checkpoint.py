@@ -140,4 +140,4 @@ def differences(own: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> str 
 
 
 def _described(part: Part) -> str:
-    return " ".join(str(part.values[key]) for key in TOLD if key in part.values)
+    return " ".join(str(part.values[key]) for key in TOLD if part.option(key) is not None)

@@ -38,7 +38,11 @@ def test_what_a_gpu_runs_of_the_kernels_tests_is_there() -> None:
         assert f"{file.partition('::')[0]}::" in done.stdout
 
 
-@pytest.mark.parametrize("name", [part.name for part in PARTS])
+LONG = ("training", "models")  # parts whose rehearsal takes longest
+NAMES = [pytest.param(part.name, marks=[pytest.mark.slow] * (part.name in LONG)) for part in PARTS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_part_makes_its_section(name: str, tmp_path: Path) -> None:
     if name in PEERS:
         pytest.importorskip(PEERS[name])

@@ -137,7 +137,7 @@ def test_its_onnx_file_agrees(tmp_path: Path, pictures: list[Path]) -> None:
     ("overrides", "changes", "message"),
     [
         (["decoder=segformer"], {}, "its decoder is segformer, and scaseg.rank is for decoder=scaseg"),
-        (["decoder.ranks=[[1,0,0,0,0,0,0,0],[1,1,0,0,0],[1,1],[1]]"], {}, "its heads are ranked already"),
+        (["decoder.ranks=[[1,0,0,0,0,0,0,0],[1,1,0,0],[1,1],[1]]"], {}, "its heads are ranked already"),
         ([], {"output": "."}, "output=. exists already: name a new folder"),
     ],
 )
