@@ -14,10 +14,16 @@ HERE = Path(__file__).parent
 FIGURE = HERE / "length.png"
 DECODERS = ("scaseg", "segformer", "umixformer", "metaseg")
 BASELINE = "segformer"
+OPTIMIZERS = {"adamw": "o-", "muon": "s--"}  # and how they are drawn
 SHORT = 480  # steps of the trials
 BEGIN, END = "<!-- {} -->\n", "<!-- end of {} -->"
 
 Rates = tuple[float, float]
+
+
+def by(optimizer: str, runs: list[Run]) -> list[Run]:
+    """Those of an optimizer."""
+    return [run for run in runs if optimizer in run.config.optimizer]
 
 
 def rates(run: Run) -> Rates:
@@ -44,9 +50,8 @@ def trials_table(runs: list[Run]) -> str:
     return "\n".join([*rows, ""])
 
 
-def by_length(runs: list[Run]) -> dict[int, tuple[list[str], Measured]]:
-    """By steps: the decoders that have runs of it at their chosen rates, and what these measured."""
-    best = chosen(runs)
+def by_length(runs: list[Run], best: dict[str, Rates]) -> dict[int, tuple[list[str], Measured]]:
+    """By steps: the decoders that have runs of it at these rates, and what they measured."""
     rows: dict[int, dict[str, dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         if rates(run) == best[run.decoder]:
@@ -65,12 +70,11 @@ def worst_class(run: Run) -> tuple[float, str]:
     return min((one["iou"], name) for name, one in classes.items() if one["iou"] is not None)
 
 
-def length_table(runs: list[Run]) -> str:
+def length_table(runs: list[Run], best: dict[str, Rates]) -> str:
     """A row for each length and decoder."""
     heads = ["steps", "decoder", "val mIoU", "95 %", "mIoU an image", "worst tenth", "least class", f"Δ {BASELINE}"]
     rows = ["| " + " | ".join(heads) + " |", "|--:|---|--:|--:|--:|--:|---|--:|"]
-    best = chosen(runs)
-    for steps, (names, found) in by_length(runs).items():
+    for steps, (names, found) in by_length(runs, best).items():
         for name, figures in zip(names, found.rows, strict=True):
             of_row = [run for run in runs if run.decoder == name and run.config.training.max_steps == steps]
             low, where = min(worst_class(run) for run in of_row if rates(run) == best[name])
@@ -78,7 +82,7 @@ def length_table(runs: list[Run]) -> str:
             change = "baseline" if name == BASELINE else figures.difference.text
             cells = [f"{steps:,}", name, figures.summary.text(), figures.interval.text, *beside, f"{where} {low:.1f}"]
             rows.append("| " + " | ".join([*cells, change]) + " |")
-    notes = {note for _, found in by_length(runs).values() if (note := found.note())}
+    notes = {note for _, found in by_length(runs, best).values() if (note := found.note())}
     results = [read_result(run.folder) for run in runs]
     machines = sorted({f"{one['device']}, torch {one['versions']['torch']}" for one in results})
     return "\n".join(
@@ -87,25 +91,29 @@ def length_table(runs: list[Run]) -> str:
 
 
 def draw(runs: list[Run]) -> None:
-    """mIoU over steps, a line a decoder, with its deviation over seeds."""
+    """mIoU over steps, a line a decoder and optimizer, with its deviation over seeds."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    for number, decoder in enumerate(DECODERS):
-        points = [
-            (steps, found.rows[names.index(decoder)].summary)
-            for steps, (names, found) in by_length(runs).items()
-            if decoder in names
-        ]
-        errors = [summary.std or 0.0 for _, summary in points]
-        x, y = [steps for steps, _ in points], [summary.mean for _, summary in points]
-        label = f"{decoder}, n = {', '.join(str(summary.n) for _, summary in points)}"
-        axes.errorbar(x, y, errors, color=f"C{number}", marker="o", capsize=3, label=label)
+    best, ticks = chosen(by("adamw", runs)), set()
+    for optimizer, style in OPTIMIZERS.items():
+        lengths = by_length(by(optimizer, runs), best)
+        ticks |= set(lengths)
+        for number, decoder in enumerate(DECODERS):
+            points = [
+                (steps, found.rows[names.index(decoder)].summary)
+                for steps, (names, found) in lengths.items()
+                if decoder in names
+            ]
+            errors = [summary.std or 0.0 for _, summary in points]
+            x, y = [steps for steps, _ in points], [summary.mean for _, summary in points]
+            label = f"{decoder}, {optimizer}, n = {', '.join(str(summary.n) for _, summary in points)}"
+            axes.errorbar(x, y, errors, fmt=style, color=f"C{number}", capsize=3, label=label)
     axes.set_xscale("log")
-    axes.set_xticks(ticks := list(by_length(runs)), [f"{tick:,}" for tick in ticks])
+    axes.set_xticks(sorted(ticks), [f"{tick:,}" for tick in sorted(ticks)])
     axes.minorticks_off()
     axes.set(xlabel="steps of 4 images, each length with its own schedule", ylabel="CamVid val mIoU, %")
     axes.grid(alpha=0.3)
-    axes.legend(title="mean and deviation over seeds")
+    axes.legend(title="mean and deviation over seeds", fontsize="small")
     save("figure", figure, FIGURE, 130)
 
 
@@ -114,7 +122,9 @@ def tables() -> dict[str, str]:
     runs, problems = collect(str(HERE / "records"))
     if problems:
         raise SystemExit("\n".join(problems))
-    return {"trials": trials_table(runs), "lengths": length_table(runs)}
+    adamw, muon = (by(optimizer, runs) for optimizer in OPTIMIZERS)
+    best = chosen(adamw)
+    return {"trials": trials_table(adamw), "lengths": length_table(adamw, best), "muon": length_table(muon, best)}
 
 
 if __name__ == "__main__":

@@ -87,12 +87,16 @@ def test_the_lengths_tables_are_those_of_its_records() -> None:
         recipe, weights = kept.training, kept.backbone.weights
         asked = [f"training.lr={recipe.lr}", f"training.decoder_lr_mult={recipe.decoder_lr_mult}", f"seed={kept.seed}"]
         asked += [f"training.max_steps={recipe.max_steps}", f"training.val_every={recipe.val_every}"]
+        asked += [f"optimizer={','.join(kept.optimizer)}"]
         given = ["experiment=length", f"decoder={kept.decoder.name}", f"backbone.weights={weights}", *asked]
         run = run_config(compose("train", given))
         assert replace(run, fingerprints=kept.fingerprints).name == kept.name == record.name
 
 
-@pytest.mark.parametrize(("folder", "table", "baseline"), [("table5", "camvid", None), ("recipes", "table", "1")])
+@pytest.mark.parametrize(
+    ("folder", "table", "baseline"),
+    [("table5", "camvid", None), ("table7", "camvid", "1"), ("recipes", "table", "1")],
+)
 def test_tables_on_camvid_are_those_of_their_records(folder: str, table: str, baseline: str | None) -> None:
     runs, problems = collect(str(ROOT / "experiments" / folder / "records"))
     made = markdown(runs_table(runs, problems, baseline))
