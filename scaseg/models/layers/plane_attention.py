@@ -101,7 +101,7 @@ class _Plane:
 
     def gradients(self, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of q, k and v."""
-        d_q = torch.stack([self.points.gather_dot(self._table(slope), grad) for slope in self._slopes()], -1)
+        d_q = self.points.gather_dot(self._table(torch.cat(self._slopes(), -1)), grad)
         d_samples = self._of_table(self.points.scatter(grad))
         tilted = [d_samples * site[:, None] for site in self.sites.unbind(1)]
         shifts = [(one * self.samples).sum(-1, keepdim=True) for one in tilted]

@@ -35,8 +35,13 @@ class PlanePoints:
         return out
 
     def gather_dot(self, table: Tensor, other: Tensor) -> Tensor:
-        """The values' inner products with other (n, d) -> (n); the values are never all there."""
-        return torch.cat([self._values(table, part).mul_(other[part]).sum(-1) for part in self._blocks()])
+        """table (R * R, m d) of m functions: their values' inner products with other (n, d) -> (n, m).
+
+        The values are never all there.
+        """
+        several = (-1, table.shape[1] // other.shape[1], other.shape[1])
+        products = [self._values(table, part).view(several) @ other[part, :, None] for part in self._blocks()]
+        return torch.cat(products).squeeze(-1)
 
     def scatter(self, grad: Tensor) -> Tensor:
         """Adjoint of `gather`: grad (n, d) -> (R * R, d)."""
