@@ -50,8 +50,8 @@ def by_folds(cfg: AuditConfig) -> Audit:
     said = [f"Out-of-fold: each mask is judged by a model that was trained without it, in {folds.said}."]
     if not folds.alone:
         said.append(
-            "So images like those of a fold were trained on: an error that they share may not be seen. folds_of=groups"
-            " keeps them apart, where there are three groups or more."
+            "So images like those of a fold were trained on: an error that they share may not be seen."
+            + " folds_of=groups keeps them apart." * (cfg.folds_of != "groups")
         )
     identity = _identity(cfg, *(one.config.name for one in trainings))
     return Audit(source, run.dataset, trainings, identity, _folder(cfg, run.dataset, source, identity), said)

@@ -15,7 +15,7 @@ class AuditConfig(TrainConfig):
     dataset: Yaml = field(default_factory=dict)
     split: str | None = None  # whose masks; null: the dataset's train_split
     folds: int = number(4, 2)  # trainings, each without the images that it then judges
-    folds_of: str = one_of("images", "images", "groups")  # groups: those of dataset.groups stay in one fold
+    folds_of: str = one_of("groups", "groups", "images")  # groups: images of one of dataset.groups stay in one fold
     ckpt: str | None = None  # a trained model that judges instead: a run's folder, a checkpoint or a saved folder
     checkpoint: Which = Which.last
     least_region: float = number(0.003, 0, 1)  # share of an image below which a region is not looked at
