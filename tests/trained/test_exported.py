@@ -112,6 +112,7 @@ def folder(labels_file: Path, graph_checkpoint: Path, tmp_path_factory: pytest.T
     return exported_again(labels_file, graph_checkpoint, "openvino", tmp_path_factory.mktemp("openvino") / "model")
 
 
+@pytest.mark.slow  # its compiler once ended a process that had run hundreds of other tests
 def test_openvino(labels_file: Path, graph_checkpoint: Path, folder: Path, large: Picture) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["model.bin", "model.xml"]
     model, trained = scaseg.load(folder), scaseg.load(graph_checkpoint)
@@ -127,6 +128,7 @@ def test_openvino(labels_file: Path, graph_checkpoint: Path, folder: Path, large
     assert again.digest() != model.digest() == scaseg.load(folder).digest()
 
 
+@pytest.mark.slow  # its compiler once ended a process that had run hundreds of other tests
 def test_openvino_without_torch_and_within_a_second(folder: Path) -> None:
     assert_light(folder)
 
