@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.placed import put
 from scaseg.report.curves import save
 from scaseg.report.measured import Measured, measured
 from scaseg.report.runs import Run, collect
@@ -16,7 +17,6 @@ DECODERS = ("scaseg", "segformer", "umixformer", "metaseg")
 BASELINE = "segformer"
 OPTIMIZERS = {"adamw": "o-", "muon": "s--"}  # and how they are drawn
 SHORT = 480  # steps of the trials
-BEGIN, END = "<!-- {} -->\n", "<!-- end of {} -->"
 
 Rates = tuple[float, float]
 
@@ -128,10 +128,5 @@ def tables() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    readme = HERE / "README.md"
-    text = readme.read_text()
-    for place, table in tables().items():
-        before, _, rest = text.partition(BEGIN.format(place))
-        text = before + BEGIN.format(place) + table + END.format(place) + rest.partition(END.format(place))[2]
-    readme.write_text(text)
+    put(HERE / "README.md", tables())
     draw(collect(str(HERE / "records"))[0])

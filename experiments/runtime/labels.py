@@ -13,9 +13,11 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import torch
 
 import scaseg
 from scaseg.data.build import build_source
+from scaseg.evaluation.metrics import ConfusionMatrix, scores
 
 
 def main(*arguments: str) -> None:
@@ -28,8 +30,7 @@ def main(*arguments: str) -> None:
     for name in files:
         path, _, runtime = name.partition("@")
         models[name] = scaseg.load(path, runtime=runtime or None)
-    classes = len(trained.classes)
-    counts = {name: np.zeros((classes, classes), np.int64) for name in models}
+    confusions = {name: ConfusionMatrix(len(trained.classes)) for name in models}
     same: dict[str, list[float]] = {name: [] for name in models}
     seconds: dict[str, list[float]] = {name: [] for name in models}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in models}
@@ -41,15 +42,10 @@ def main(*arguments: str) -> None:
             seconds[name].append(time.perf_counter() - start)
             kept[name].append(labels)
             same[name].append(float((labels == kept["checkpoint"][-1]).mean()))
-            truth = mask < classes
-            pairs = mask[truth].astype(np.int64) * classes + labels[truth]
-            counts[name] += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+            confusions[name].update(torch.from_numpy(labels)[None], torch.from_numpy(mask)[None])
     print(f"{len(places)} images of {split}")
-    for number, (name, count) in enumerate(counts.items()):
-        hit = np.diag(count)
-        union = count.sum(0) + count.sum(1) - hit
-        there = count.sum(1) > 0
-        miou = 100 * (hit[there] / union[there]).mean()
+    for number, (name, confusion) in enumerate(confusions.items()):
+        miou = scores(confusion.compute()).mean_iou
         equal, each = 100 * np.mean(same[name]), 1e3 * median(seconds[name])
         print(f"{name}: mIoU {miou:.2f}, {equal:.4f} % of labels the checkpoint's, {each:.0f} ms an image")
         if "save" in options:

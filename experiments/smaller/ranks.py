@@ -9,17 +9,19 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 from torch import Tensor
 
 import scaseg
+from experiments.placed import put
 from scaseg.complexity.latency import Spread, interleaved
 from scaseg.files import write_json
 from scaseg.machine import processor_name
 from scaseg.rank.options import RankConfig
 from scaseg.rank.run import rank
+from scaseg.report.statistics import summarise
 from scaseg.runs.checkpoint import read_checkpoint
 from scaseg.runs.folder import CHECKPOINTS
 from scaseg.schema import Device, EvaluateConfig, Hardware
@@ -27,13 +29,12 @@ from scaseg.trained.inputs import find_inputs
 from scaseg.training.evaluate import evaluate
 
 HERE = Path(__file__).parent
-KEPT, README = HERE / "ranks.json", HERE / "README.md"
+KEPT = HERE / "ranks.json"
 BUDGETS = (3.0, 2.0, 1.5, 1.0, 0.5, 0.0)
 BY_ENERGY = (1.5, 1.0)
 SIZE = (1024, 2048)
 IMAGES = 8
 ROUNDS = 5
-BEGIN, END = "<!-- ranks -->\n", "<!-- end of ranks -->"
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,17 @@ def table(figures: list[Figure]) -> str:
         shares = [one.share_of_time for one in of_row if one.share_of_time is not None]
         time = f"{mean(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})" if shares else "1"
         ranks = mean(one.mean_rank for one in of_row)
-        cells = [f"{budget:g}", by or "as trained", f"{ranks:.2f}", _over([one.miou for one in of_row]), change, time]
+        cells = [
+            f"{budget:g}",
+            by or "as trained",
+            f"{ranks:.2f}",
+            summarise([one.miou for one in of_row]).text(),
+            change,
+            time,
+        ]
         rows.append(f"| {' | '.join(cells)} |")
     machines = sorted({one.machine for one in figures})
     return "\n".join([*rows, "", f"{len(whole)} runs; {', '.join(machines)}; torch {torch.__version__}.", ""])
-
-
-def _over(values: list[float]) -> str:
-    return (
-        f"{mean(values):.2f} ± {stdev(values):.2f} (n = {len(values)})"
-        if len(values) > 1
-        else f"{values[0]:.2f} (n = 1)"
-    )
 
 
 def kept() -> list[Figure]:
@@ -145,9 +145,7 @@ def main() -> None:
                 continue
             figures.append(figure(run, data, budget, by))
             write_json(KEPT, [asdict(one) for one in figures])
-    text = README.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    README.write_text(before + BEGIN + table(figures) + END + after)
+    put(HERE / "README.md", {"ranks": table(figures)})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from scaseg.data.by_pillow import TooLargeError
@@ -30,13 +30,18 @@ from scaseg.data.images import decode, size_of
 from scaseg.errors import UserError
 from scaseg.form import Form
 from scaseg.pages import FOLDER as MASKS
+from scaseg.pages import masks_page
 from scaseg.trained.images import Picture
 from scaseg.trained.predictor import Predictor
 from scaseg.typed import Json
 
 PAGE = Path(__file__).with_name("page")
+WHERE = "on the machine that serves this page. Images are not kept."
+CHOICES = """\
+      <label>Model <select id="first"></select></label>
+      <label id="compare" hidden>beside <select id="second"></select></label>
+"""
 FILES = {
-    "/": (PAGE / "index.html", "text/html"),
     "/demo.js": (PAGE / "demo.js", "text/javascript"),
     "/masks.css": (MASKS / "masks.css", "text/css"),
     "/masks.js": (MASKS / "masks.js", "text/javascript"),
@@ -74,6 +79,9 @@ def application(models: Mapping[str, Predictor], limits: Limits, hosts: list[str
         path, kind = FILES[request.url.path]
         return Response(path.read_bytes(), media_type=kind, headers=HEADERS)
 
+    async def page(request: Request) -> Response:
+        return HTMLResponse(masks_page("scaseg demo", "demo.js", WHERE, choices=CHOICES), headers=HEADERS)
+
     async def describe(request: Request) -> Response:
         shown = [{"name": name, "classes": list(model.classes)} for name, model in models.items()]
         return JSONResponse({"models": shown, "max_bytes": limits.bytes, "max_pixels": limits.pixels}, headers=HEADERS)
@@ -103,7 +111,7 @@ def application(models: Mapping[str, Predictor], limits: Limits, hosts: list[str
             headers=HEADERS,
         )
 
-    routes = [Route(path, file) for path in FILES]
+    routes = [Route("/", page), *(Route(path, file) for path in FILES)]
     routes += [Route("/models", describe), Route("/predict", predict, methods=["POST"])]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scaseg.errors import UserError
-from scaseg.pages import FOLDER
+from scaseg.pages import FOLDER, OF_MASKS, masks_page
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 DIST = {  # what of the package the page loads, and the SHA-256 of each
@@ -19,6 +19,11 @@ DIST = {  # what of the package the page loads, and the SHA-256 of each
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
 MODEL = "model.onnx"
+# A static server sends no header of it.
+POLICY = """\
+<meta http-equiv="Content-Security-Policy" content="default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
+img-src 'self' blob: data:; base-uri 'none'; form-action 'none'">
+"""
 README = f"""A page that segments images in the browser; they do not leave it.
 
     python -m http.server --bind 127.0.0.1 8000
@@ -50,8 +55,10 @@ def write_page(folder: Path, about: Mapping[str, str], runtime: Mapping[str, byt
     (folder / "onnxruntime").mkdir()
     for name, content in runtime.items():
         (folder / "onnxruntime" / name).write_bytes(content)
-    for page in (FOLDER / "masks.css", FOLDER / "masks.js", *sorted(Path(__file__).with_name("page").iterdir())):
-        shutil.copyfile(page, folder / page.name)
+    for file in (*(FOLDER / name for name in OF_MASKS), *sorted(Path(__file__).with_name("page").iterdir())):
+        shutil.copyfile(file, folder / file.name)
+    page = masks_page("scaseg", "page.js", "in this browser. Images do not leave it.", POLICY)
+    (folder / "index.html").write_text(page, encoding="utf-8")
     told = {name: json.loads(text) for name, text in about.items()}
     (folder / "about.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     (folder / "README.txt").write_text(README, encoding="utf-8")

@@ -1,11 +1,13 @@
-"""What all pages share: the document with its style and script, tables that sort, names that break well."""
+"""What pages share: the document with style and script, tables that sort, names that break well, masks on images."""
 
 import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from string import Template
 
-FOLDER = Path(__file__).parent  # masks.css and masks.js: of pages with masks over images
+FOLDER = Path(__file__).parent
+OF_MASKS = ("masks.css", "masks.js")  # what a page of `masks_page` loads beside its own script
 
 
 def document(title: str, body: str) -> str:
@@ -17,6 +19,15 @@ def document(title: str, body: str) -> str:
         f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
         f"{body}\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
+
+
+def masks_page(title: str, script: str, where: str, policy: str = "", choices: str = "") -> str:
+    """A page that lays masks over dropped images. script: its own; where: what computes, the end of a sentence.
+
+    policy: markup of its head; choices: of its controls.
+    """
+    page = Template((FOLDER / "masks.html").read_text(encoding="utf-8"))
+    return page.substitute(title=title, script=script, where=where, policy=policy, choices=choices)
 
 
 def breakable(name: str) -> str:

@@ -128,12 +128,13 @@ def _smaller(
     )
     out = attention.out.weight.cpu().unflatten(1, (attention.heads, -1))
     factors = [spectra[head].factors(ranks[head]) for head in order]
-    return {
-        "q.weight": torch.cat([a.T @ q[head] for head, (a, _) in zip(order, factors, strict=True)]).float(),
-        "k.weight": torch.cat([b.T @ k[head] for head, (_, b) in zip(order, factors, strict=True)]).float(),
-        "v.weight": v[list(order)].flatten(0, 1).float(),
+    found = {
+        "q.weight": torch.cat([a.T @ q[head] for head, (a, _) in zip(order, factors, strict=True)]),
+        "k.weight": torch.cat([b.T @ k[head] for head, (_, b) in zip(order, factors, strict=True)]),
+        "v.weight": v[list(order)].flatten(0, 1),
         "out.weight": out[:, list(order)].flatten(1),
     }
+    return {name: tensor.to(out.dtype) for name, tensor in found.items()}
 
 
 def _text(ranks: Sequence[Sequence[int]]) -> str:

@@ -6,10 +6,11 @@ model itself says of the head, at a pass of the decoder for each head, rank and 
 """
 
 from collections.abc import Sequence
+from statistics import mean
 
-import torch
 from torch import Tensor, nn
 
+from scaseg.distillation.term import divergence
 from scaseg.models.layers.attention import CrossAttention
 from scaseg.progress import ProgressLine
 from scaseg.rank.spectrum import Spectrum
@@ -27,14 +28,15 @@ def by_loss(
     features: Sequence[Sequence[Tensor]],
 ) -> list[list[float]]:
     """The same; heads: attention and number of each; features: of each image the encoder's maps."""
-    whole = [torch.log_softmax(decoder(maps), 1) for maps in features]
+    whole = [decoder(maps) for maps in features]
     costs = []
     with ProgressLine(sum(one.channels for one in spectra), "ranks of a head tried") as progress:
         for (attention, head), of_head in zip(heads, spectra, strict=True):
             found = []
             for rank in range(of_head.channels):
                 with Lowered(attention, head, of_head, rank):
-                    found.append(sum(map(_divergence, whole, map(decoder, features))) / len(features))
+                    now = zip(map(decoder, features), whole, strict=True)
+                    found.append(mean(float(divergence(logits, own, 1.0, 1).mean()) for logits, own in now))
                 progress.advance()
             costs.append([*found, 0.0])
     return costs
@@ -54,9 +56,3 @@ class Lowered:
 
     def __exit__(self, *_: object) -> None:
         self.own.copy_(self.before)
-
-
-def _divergence(whole: Tensor, logits: Tensor) -> float:
-    """Mean over pixels of KL; whole: log probabilities (1, K, h, w)."""
-    ours = torch.log_softmax(logits, 1)
-    return float((whole.exp() * (whole - ours)).sum(1).mean())

@@ -9,37 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.commands import main_of
+from tests.test_cli import Cli, cli
 from tests.training.tiny import QUIET, camvid, config, folder_of, on_own, own, run
 
 pytestmark = QUIET
+__all__ = ["cli"]
 Audit = Callable[..., tuple[int, str, str]]
 SHORT = ["training.max_steps=30", "training.warmup_steps=2", "training.lr=1e-2", "folds=2", "pictures=3"]
 
 
 @pytest.fixture
-def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Audit:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["scaseg.audit", *arguments])
-        status: Any = 0
-        try:
-            main_of("audit")()
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return call
+def audit(cli: Cli) -> Audit:
+    return partial(cli, "audit")
 
 
 def spoiled(root: Path) -> Path:

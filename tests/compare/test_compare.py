@@ -2,7 +2,7 @@
 
 import json
 import re
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from scaseg.data.labels import IGNORE
 from scaseg.evaluation.boundaries import boundary_counts, object_counts, trimap_counts
 from scaseg.evaluation.regions import region_counts
 from tests.browser import measured
-from tests.commands import main_of
+from tests.test_cli import Cli, cli
 from tests.training.tiny import QUIET, config, folder_of, run
 
 pytestmark = QUIET
+__all__ = ["cli"]
 SHORT = ["training.max_steps=2", "training.val_every=2", "training.warmup_steps=1"]
 
 
@@ -46,22 +47,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["scaseg.compare", "hardware.threads=1", *arguments])
-        status: Any = 0
-        try:
-            main_of("compare")()
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
-    return call
+def compare(cli: Cli) -> Any:
+    return partial(cli, "compare", "hardware.threads=1")
 
 
 def test_figures_pairs_and_pictures(runs: dict[str, Path], compare: Any, tmp_path: Path) -> None:

@@ -92,6 +92,29 @@ def test_half_precision_is_widened(dtype: torch.dtype) -> None:
     torch.testing.assert_close(out.double(), expected, rtol=0.01, atol=0.02)
 
 
+def test_autocast_leaves_the_table_in_full_precision() -> None:
+    found = []
+    for enabled in (False, True):
+        leaves = [x.float().requires_grad_() for x in inputs("normal", 20.0, 300, 50)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = plane_attention(*leaves, SCALE)
+            found.append([out, *torch.autograd.grad(out.square().sum(), leaves)])
+    for with_it, without in zip(*found, strict=True):
+        torch.testing.assert_close(with_it, without, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("small_shapes")
+@pytest.mark.parametrize("shape", [(0, 2, 5, 6), (1, 2, 0, 6)])
+def test_nothing_is_no_trouble(shape: tuple[int, int, int, int]) -> None:
+    batch, heads, queries, keys = shape
+    query, key, value = (
+        torch.zeros(batch, heads, queries, 2),
+        torch.zeros(batch, heads, keys, 2),
+        torch.zeros(batch, heads, keys, 3),
+    )
+    assert two_channel_attention(query, key, value, SCALE).shape == (batch, heads, queries, 3)
+
+
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.usefixtures("small_shapes")
 def test_mapped_it_is_the_fused_form() -> None:

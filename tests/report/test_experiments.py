@@ -8,6 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from experiments.placed import placed
 from scaseg.choices import CONF_DIR
 from scaseg.config import compose, run_config
 from scaseg.report.published import rows_of
@@ -81,7 +82,7 @@ def test_the_lengths_tables_are_those_of_its_records() -> None:
     module = importlib.import_module("experiments.length.make")
     readme = (ROOT / "experiments/length/README.md").read_text()
     for place, table in module.tables().items():
-        assert module.BEGIN.format(place) + table + module.END.format(place) in readme
+        assert placed(place, table) in readme
     for record in sorted((ROOT / "experiments/length/records").iterdir()):
         kept = read_config(read_result(record)["config"])
         recipe, weights = kept.training, kept.backbone.weights
@@ -108,4 +109,4 @@ def test_tables_on_camvid_are_those_of_their_records(folder: str, table: str, ba
 def test_the_table_of_ranks_is_that_of_its_figures() -> None:
     module = importlib.import_module("experiments.smaller.ranks")
     readme = (ROOT / "experiments/smaller/README.md").read_text()
-    assert module.BEGIN + module.table(module.kept()) + module.END in readme
+    assert placed("ranks", module.table(module.kept())) in readme

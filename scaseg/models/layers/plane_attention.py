@@ -20,7 +20,8 @@ from torch import Tensor
 
 from scaseg.models.layers.plane_table import PlanePoints
 from scaseg.models.layers.spline import REFINED, cells_and_samples, samples_to_table
-from scaseg.models.layers.strip_attention import exact_attention, padded_attention
+from scaseg.models.layers.strip_attention import exact_attention, padded_attention, readable
+from scaseg.models.layers.strip_spline import full_precision
 
 NODES = 48
 WIDEST_RANGE = 30.0  # of a channel's logits
@@ -61,7 +62,8 @@ class _PlaneAttention(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int) -> Tensor:
         ctx.scale, ctx.nodes = scale, nodes
         ctx.save_for_backward(query, key, value)
-        out = torch.stack([_Plane(head, scale, nodes).values() for head in _heads(query, key, value)])
+        with full_precision(query.device.type):
+            out = torch.stack([_Plane(head, scale, nodes).values() for head in _heads(query, key, value)])
         return out.view(*query.shape[:3], -1).to(value.dtype)
 
     @staticmethod
@@ -70,10 +72,11 @@ class _PlaneAttention(torch.autograd.Function):
         if torch.is_grad_enabled():  # gradients of gradients are those of the plain form, in quadratic time
             gradients: Any = torch.func.vjp(partial(exact_attention, scale=ctx.scale), query, key, value)[1]
             return (*gradients(grad), None, None)
-        found = [
-            _Plane(head, ctx.scale, ctx.nodes).gradients(of_head)
-            for head, (of_head,) in zip(_heads(query, key, value), _heads(grad), strict=True)
-        ]
+        with full_precision(query.device.type):
+            found = [
+                _Plane(head, ctx.scale, ctx.nodes).gradients(of_head)
+                for head, (of_head,) in zip(_heads(query, key, value), _heads(grad), strict=True)
+            ]
         inputs = (query, key, value)
         gathered = zip(zip(*found, strict=True), inputs, strict=True)
         of_inputs = (torch.stack(parts).view(like.shape).to(like.dtype) for parts, like in gathered)
@@ -141,8 +144,7 @@ def _ends(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _worthwhile(query: Tensor, key: Tensor, value: Tensor) -> bool:
     """By shape; where numbers can be read and there are kernels for it."""
-    eager = type(query) is Tensor and not torch.compiler.is_compiling()
-    if query.device.type != "cpu" or not eager or torch._C._are_functorch_transforms_active():
+    if not readable(query) or not query.numel() or not value.numel():
         return False
     gradients = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     least, keys = LEAST_WITH_GRADIENTS if gradients else LEAST

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scaseg.models.layers.spline import TABLE_DEGREE, powers_to_weights
+from scaseg.models.layers.spline_table import bag, in_order
 
 NEAR = TABLE_DEGREE + 1  # rows a point and axis
 BLOCK = 8192  # points at a time: temporaries stay in a core's cache
@@ -46,27 +47,20 @@ class PlanePoints:
     def scatter(self, grad: Tensor) -> Tensor:
         """Adjoint of `gather`: grad (n, d) -> (R * R, d)."""
         size = self.side * self.side
-        rows = self.rows.to(torch.int16) if size < 2**15 else self.rows
-        in_order, order = rows.sort(stable=True)
+        rows, order = in_order(self.rows, size)
         grad, weights = grad[order], self.weights[order]
-        first = torch.searchsorted(in_order, torch.arange(size, dtype=in_order.dtype))
+        first = torch.searchsorted(rows, torch.arange(size, dtype=rows.dtype))
         places = torch.arange(len(order))
         out = grad.new_zeros(size + int(self.offsets[-1]), grad.shape[1])
         for number, offset in enumerate(self.offsets.tolist()):
             share = weights[:, 0, number // NEAR] * weights[:, 1, number % NEAR]
-            out[offset : offset + size] += _bag(grad, places, first, share)
+            out[offset : offset + size] += bag(grad, places, first, share)
         return out[:size]
 
     def _values(self, table: Tensor, part: slice) -> Tensor:
         weights = (self.weights[part, 0, :, None] * self.weights[part, 1, None]).flatten()
         rows = (self.rows[part, None] + self.offsets).flatten()
-        return _bag(table, rows, torch.arange(0, len(rows), len(self.offsets), dtype=rows.dtype), weights)
+        return bag(table, rows, torch.arange(0, len(rows), len(self.offsets), dtype=rows.dtype), weights)
 
     def _blocks(self) -> list[slice]:
         return [slice(start, start + BLOCK) for start in range(0, len(self.rows), BLOCK)]
-
-
-def _bag(table: Tensor, rows: Tensor, first: Tensor, weights: Tensor) -> Tensor:
-    """Bag b sums the weighted `rows` from position first[b] to the next bag's."""
-    out: Tensor = torch.embedding_bag(table, rows, first, False, 0, False, weights)[0]
-    return out

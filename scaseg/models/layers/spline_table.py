@@ -24,7 +24,7 @@ def gather(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
     if torch.compiler.is_exporting():
         return _gather_in_graph(table, rows, u)
     indices, weights = _bags(rows, u)
-    return _bag(table, indices.view(-1), _starts(rows), weights.view(-1))
+    return bag(table, indices.view(-1), _starts(rows), weights.view(-1))
 
 
 def _gather_in_graph(table: Tensor, rows: Tensor, u: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def gather_dot(table: Tensor, rows: Tensor, u: Tensor, other: Tensor) -> Tensor:
     products = []
     for part in _blocks(rows, max(1, BLOCK_VALUES // table.shape[-1])):
         near, its_weights, its_other = indices[part], weights[part], other[part]
-        values = _bag(table, near.view(-1), starts[: len(near)], its_weights.view(-1))
+        values = bag(table, near.view(-1), starts[: len(near)], its_weights.view(-1))
         products.append(values.mul_(its_other).sum(-1))
     return torch.cat(products) if len(products) > 1 else products[0]
 
@@ -57,11 +57,11 @@ def scatter(rows: Tensor, u: Tensor, grad: Tensor, size: int, group: tuple[int, 
     for points in _blocks(rows, BLOCK):
         low = points.start // group[0] * group[1]
         high = ((points.stop - 1) // group[0] + 1) * group[1]
-        sorted_rows, order = _sorted(rows[points] - low, high - low)
+        sorted_rows, order = in_order(rows[points] - low, high - low)
         first = torch.searchsorted(sorted_rows, torch.arange(high - low, dtype=sorted_rows.dtype, device=rows.device))
         its_grad = grad[points]
         for row, weights in enumerate(to_weights.t() @ _powers(u[points].index_select(0, order))):
-            out[low + row : high + row].add_(_bag(its_grad, order, first, weights))
+            out[low + row : high + row].add_(bag(its_grad, order, first, weights))
     return out[:size]
 
 
@@ -98,21 +98,21 @@ def _powers(u: Tensor) -> Tensor:
     return torch.stack(powers)
 
 
-def _sorted(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def in_order(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Rows, all below size - TABLE_DEGREE, in order, and where each was."""
     count = rows.numel()
     rows = rows.to(torch.uint8 if size <= UINT8 + 1 else torch.int16 if size <= INT16 else rows.dtype)
     if rows.device.type == "cpu" and RADIX // 4 <= count < RADIX:
         rows = F.pad(rows, (0, RADIX - count), value=size - 1)
-    in_order, where = rows.sort(stable=True)
-    return in_order[:count], where[:count]
+    found, where = rows.sort(stable=True)
+    return found[:count], where[:count]
 
 
 def _starts(rows: Tensor) -> Tensor:
     return torch.arange(0, (TABLE_DEGREE + 1) * rows.numel(), TABLE_DEGREE + 1, dtype=rows.dtype, device=rows.device)
 
 
-def _bag(table: Tensor, indices: Tensor, first: Tensor, weights: Tensor | None) -> Tensor:
+def bag(table: Tensor, indices: Tensor, first: Tensor, weights: Tensor | None) -> Tensor:
     """Bag b sums the weighted rows `indices` from position first[b] to the next bag's."""
     out: Tensor = torch.embedding_bag(table, indices, first, False, 0, False, weights)[0]
     return out

@@ -56,7 +56,7 @@ def strip_attention(
     if mode == "spline":
         return spline_attention(query, key, value, scale, nodes)
     if _worthwhile(query, key, value, nodes):
-        ends = _ends(query)
+        ends = query_ends(query.detach()) if readable(query) else None
         size = 0.0 if ends is None else _range(ends, key).max().item() * abs(scale)
         if not size > WIDEST_RANGE:  # nan comes here too, and propagates
             return spline_attention(query, key, value, scale, nodes, ends if size == size else None)
@@ -100,12 +100,10 @@ def _few_weights(query: Tensor, key: Tensor) -> bool:
     return query.numel() * key.shape[-1] <= 2**21 or key.shape[-1] < 64
 
 
-def _ends(query: Tensor) -> Tensor | None:
+def readable(x: Tensor) -> bool:
     """Reading a number is free on CPU; a device would wait, a graph, a fake or a mapped tensor has none."""
-    eager = type(query) is Tensor and not torch.compiler.is_compiling()
-    if query.device.type != "cpu" or not eager or torch._C._are_functorch_transforms_active():
-        return None
-    return query_ends(query.detach())
+    eager = type(x) is Tensor and not torch.compiler.is_compiling()
+    return x.device.type == "cpu" and eager and not torch._C._are_functorch_transforms_active()
 
 
 def _range(ends: Tensor, key: Tensor) -> Tensor:

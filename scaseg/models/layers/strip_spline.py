@@ -39,7 +39,7 @@ class _SplineAttention(torch.autograd.Function):
     def forward(
         query: Tensor, key: Tensor, value: Tensor, scale: float, nodes: int, ends: Tensor | None
     ) -> tuple[Tensor, ...]:
-        with _full_precision(query.device.type):
+        with full_precision(query.device.type):
             q, k, v = _widened(query, key, value)
             k = _scaled(k, scale)
             position, sites = _grid(q, k, nodes, ends)
@@ -64,7 +64,7 @@ class _SplineAttention(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             return (*_plain_gradients((query, key, value), ctx.scale, grad), None, None, None)
         d_query = d_key = d_value = None
-        with _full_precision(query.device.type):
+        with full_precision(query.device.type):
             k, v = _widened(query, key, value)[1:]
             k = _scaled(k, ctx.scale)
             weights = _weights(sites, k)
@@ -109,7 +109,8 @@ def _plain_call(*tensors: Tensor) -> bool:
     return not (gradients or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
 
-def _full_precision(device: str) -> AbstractContextManager[Any]:
+def full_precision(device: str) -> AbstractContextManager[Any]:
+    """Within it autocast leaves what was widened as it is."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
