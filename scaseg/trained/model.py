@@ -123,7 +123,7 @@ def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
 
 
 def _build(stored: Stored, path: Path) -> Segmentor:
-    """The module with its weights, for inference alone."""
+    """The module with its weights, for inference alone: in float32 after `training.precision=bf16-true` too."""
     with NoDrawing():
         segmentor = build_segmentor(
             _for_use(stored.config.backbone),
@@ -137,7 +137,7 @@ def _build(stored: Stored, path: Path) -> Segmentor:
             " the code or is damaged"
         )
     segmentor.load_state_dict(stored.tensors, assign=True)
-    return segmentor
+    return segmentor.float()
 
 
 def _for_use(part: Choice) -> Choice:

@@ -79,6 +79,19 @@ def test_labels_are_those_that_evaluation_counts(protocol: list[str], shared: Pa
         np.testing.assert_array_equal(model.predict(source.pairs[i].image), counted.numpy())
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_compute_in_float32(
+    dtype: torch.dtype, checkpoint: Path, photo: Picture, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    found = []
+    for final in (dtype, torch.float32):
+        rounded = {k: v.to(dtype).to(final) if v.is_floating_point() else v for k, v in content["state_dict"].items()}
+        torch.save(content | {"state_dict": rounded}, tmp_path / f"{final}.ckpt")
+        found.append(scaseg.load(tmp_path / f"{final}.ckpt")(photo))
+    assert np.array_equal(*found)
+
+
 def test_imports_no_framework(checkpoint: Path) -> None:
     heavy = "lightning pytorch_lightning hydra omegaconf wandb albumentations timm torchvision torchmetrics".split()  # noqa: SIM905
     code = (
