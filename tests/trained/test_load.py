@@ -88,7 +88,7 @@ def test_weights_of_any_precision_compute_in_float32(
     for final in (dtype, torch.float32):
         rounded = {k: v.to(dtype).to(final) if v.is_floating_point() else v for k, v in content["state_dict"].items()}
         torch.save(content | {"state_dict": rounded}, tmp_path / f"{final}.ckpt")
-        found.append(scaseg.load(tmp_path / f"{final}.ckpt")(photo))
+        found.append(scaseg.load(tmp_path / f"{final}.ckpt").predict(photo))
     assert np.array_equal(*found)
 
 
