@@ -67,13 +67,9 @@ def test_a_part_that_runs_out_of_time_keeps_what_it_has(tmp_path: Path) -> None:
     assert "its limit; what was measured until then is kept" in found["slow"]["notes"][0]
     assert not any(alive(int(pid)) for pid in (tmp_path / "work/pids").read_text().split())
 
-
-def test_what_is_not_begun_says_why_and_takes_nothing_away(tmp_path: Path) -> None:
-    (tmp_path / "wait").touch()
-    assert rehearse(tmp_path, "slow", limit=12) == 1
-    assert main(["--rehearse", f"output={tmp_path}", "minutes=0.001"], parts("slow", "quick")) == 1
-    assert states(tmp_path) == {"slow": "out of time", "quick": "skipped"}
-    assert "0 seconds were left" in sections(tmp_path)["quick"]["notes"][0]
+    assert main(["--rehearse", f"output={tmp_path}", "minutes=0.001"], parts("slow", "last")) == 1
+    assert states(tmp_path) == {"slow": "out of time", "last": "skipped"}
+    assert "0 seconds were left" in sections(tmp_path)["last"]["notes"][0]
 
 
 def test_kill_9_keeps_what_is_done_and_the_same_call_goes_on(tmp_path: Path) -> None:

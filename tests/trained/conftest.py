@@ -1,5 +1,7 @@
 """A checkpoint as scaseg.train writes it, of a small model whose masks have several classes."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,21 +55,31 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def graph_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a model with one block, Cityscapes' kind: following a model takes most of an export's time."""
-    options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]
-    return write_checkpoint(tmp_path_factory.mktemp("graph") / "graph.ckpt", options)
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run have: following a model takes most of an export's time."""
+    pytest.importorskip("onnxruntime")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "graph"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "model.onnx").exists():
+            options = ["decoder.clb_stages=[4]", "decoder.query_pool=2"]  # one block, Cityscapes' kind
+            checkpoint = write_checkpoint(folder / "graph.ckpt", options)
+            asked = {"output": "labels", "strip": "exact", "sizes": [[97, 131], [64, 160]]}
+            export(ExportConfig(str(checkpoint), "onnx", str(folder / "model.onnx"), **asked), [])
+    return folder
 
 
 @pytest.fixture(scope="session")
-def labels_file(graph_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graph_checkpoint(graph: Path) -> Path:
+    return graph / "graph.ckpt"
+
+
+@pytest.fixture(scope="session")
+def labels_file(graph: Path) -> Path:
     """Its ONNX file, which gives labels."""
-    pytest.importorskip("onnxruntime")
-    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    sizes = [[97, 131], [64, 160]]
-    return export(
-        ExportConfig(str(graph_checkpoint), "onnx", str(file), output="labels", strip="exact", sizes=sizes), []
-    )
+    return graph / "model.onnx"
 
 
 def exported_again(
