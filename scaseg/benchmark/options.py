@@ -26,6 +26,7 @@ class Suite(Enum):
     model = "model"
     train = "train"
     runtime = "runtime"
+    profile = "profile"
 
 
 class Dtype(Enum):

@@ -41,6 +41,13 @@ def _convolution(args: Sequence[Any], out: Any) -> Cost:
     return _multiply_adds("convolution", batched.shape[0] * weight.numel() * prod(positions))
 
 
+def _convolution_backward(args: Sequence[Any], out: Any) -> Cost:
+    """As much again for the gradient of the input and of the weight as is asked for."""
+    grad, x, weight, transposed, asked = args[0], args[1], args[2], args[7], args[10]
+    positions = (x if transposed else grad).shape[2:]
+    return _multiply_adds("convolution", sum(asked[:2]) * x.shape[0] * weight.numel() * prod(positions))
+
+
 def _product(first: int) -> Callable[[Sequence[Any], Any], Cost]:
     """Product of `args[first]` (..., n, k) and `args[first + 1]` (..., k, m) of equal batch dimensions."""
 
@@ -88,6 +95,7 @@ _aten = torch.ops.aten
 COSTS: dict[Any, Callable[[Sequence[Any], Any], Cost]] = {
     _aten.linear: _linear,
     _aten.convolution: _convolution,
+    _aten.convolution_backward: _convolution_backward,
     _aten.mm: _product(0),
     _aten.mv: _product(0),
     _aten.dot: _product(0),
