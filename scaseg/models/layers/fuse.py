@@ -1,6 +1,7 @@
 """Bring the decoder's four maps to one resolution and mix them by a 1x1 convolution."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -42,19 +43,23 @@ class Fuse(nn.Module):
 
     def share(self, maps: Sequence[Tensor], folded: tuple[Tensor, Tensor], channels: slice = slice(None)) -> Tensor:
         """These channels of the result outside training: (B, their number, h_1, w_1)."""
-        return F.relu_(self._mixed(maps, *(x[channels] for x in folded)))
+        return F.relu_(self._tokens(maps, *(x[channels] for x in folded))).permute(0, 3, 1, 2)
 
     def mix(self, maps: Sequence[Tensor]) -> Tensor:
         """What `norm` and ReLU make of it is the result: (B, channels, h_1, w_1)."""
-        return self._mixed(maps, self.conv.weight, None)
+        return self._tokens(maps, self.conv.weight, None).permute(0, 3, 1, 2)
 
-    def _mixed(self, maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _tokens(self, maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, h_1, w_1, channels)."""
         weights = weight.split(self.in_channels, 1)
-        tokens = [x.permute(0, 2, 3, 1) for x in maps]
-        fused = pointwise(tokens[0], weights[0], bias)
-        for x, part in zip(tokens[1:], weights[1:], strict=True):
-            fused = add_resized(fused, pointwise(x, part).permute(0, 3, 1, 2))
-        return fused.permute(0, 3, 1, 2)
+        finest, *others = (x.permute(0, 2, 3, 1) for x in maps)
+        fused = pointwise(finest, weights[0], bias)
+        coarse = (pointwise(x, part).permute(0, 3, 1, 2) for x, part in zip(others, weights[1:], strict=True))
+        if torch.compiler.is_exporting():  # other runtimes resize with channels first: turned round once, not thrice
+            return fused + reduce(torch.add, (resize(x, maps[0].shape[2:]) for x in coarse)).permute(0, 2, 3, 1)
+        for x in coarse:
+            fused = add_resized(fused, x)
+        return fused
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution and the norm after it as one."""
