@@ -1,7 +1,6 @@
 """Bring the decoder's four maps to one resolution and mix them by a 1x1 convolution."""
 
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +38,8 @@ class Fuse(nn.Module):
             return F.relu(self.norm(self.conv(torch.cat([resize(x, size) for x in maps], 1))))
         if self.training:
             return F.relu_(self.norm(self.mix(maps)))
+        if torch.compiler.is_exporting():
+            return self._channels_first(maps)
         return self.share(maps, self.folded())
 
     def share(self, maps: Sequence[Tensor], folded: tuple[Tensor, Tensor], channels: slice = slice(None)) -> Tensor:
@@ -52,14 +53,20 @@ class Fuse(nn.Module):
     def _tokens(self, maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
         """(B, h_1, w_1, channels)."""
         weights = weight.split(self.in_channels, 1)
-        finest, *others = (x.permute(0, 2, 3, 1) for x in maps)
-        fused = pointwise(finest, weights[0], bias)
-        coarse = (pointwise(x, part).permute(0, 3, 1, 2) for x, part in zip(others, weights[1:], strict=True))
-        if torch.compiler.is_exporting():  # other runtimes resize with channels first: turned round once, not thrice
-            return fused + reduce(torch.add, (resize(x, maps[0].shape[2:]) for x in coarse)).permute(0, 2, 3, 1)
-        for x in coarse:
-            fused = add_resized(fused, x)
+        tokens = [x.permute(0, 2, 3, 1) for x in maps]
+        fused = pointwise(tokens[0], weights[0], bias)
+        for x, part in zip(tokens[1:], weights[1:], strict=True):
+            fused = add_resized(fused, pointwise(x, part).permute(0, 3, 1, 2))
         return fused
+
+    def _channels_first(self, maps: Sequence[Tensor]) -> Tensor:
+        """The same as `share` of all channels, as other runtimes have it soonest: they resize with channels first."""
+        weight, bias = self.folded()
+        weights = weight.split(self.in_channels, 1)
+        fused = F.conv2d(maps[0], weights[0], bias)
+        for x, part in zip(maps[1:], weights[1:], strict=True):
+            fused = fused + resize(F.conv2d(x, part), maps[0].shape[2:])
+        return F.relu(fused)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution and the norm after it as one."""

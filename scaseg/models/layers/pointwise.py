@@ -3,6 +3,7 @@
 On channels-last memory this copies nothing, where torch's own 1x1 convolution on a CPU goes through an NCHW copy.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H, W), channels last in memory."""
+        if torch.compiler.is_exporting():  # other runtimes know the convolution, and lay channels out as they like
+            return super().forward(x)
         return self.tokens(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def tokens(self, x: Tensor) -> Tensor:
