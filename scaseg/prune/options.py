@@ -12,7 +12,7 @@ class PruneConfig(Checked):
 
     ckpt: str = REQUIRED  # a checkpoint, a run's folder, or a folder of scaseg.save_pretrained
     target: float = number(REQUIRED, 0, 1)  # what is left of what it costs, at most
-    by: str = one_of("macs", "macs", "params")  # what it costs
+    by: str = one_of("macs", "time", "macs", "params")  # what it costs; time is measured, on the device below
     importance: str = one_of("taylor", "taylor", "l2")  # of a channel: see scaseg/prune/worth.py
     round: int = number(8, 1)  # widths become multiples of it, one at least
     depth: bool = False  # whole blocks of the encoder may go, too

@@ -3,17 +3,21 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from scaseg.aligned import aligned
+from scaseg.complexity.latency import Ratio
 from scaseg.config import image_size
 from scaseg.data.build import build_source
 from scaseg.data.datasets import TrainBatch, TrainSamples, collate_train
+from scaseg.data.sizes import Size
 from scaseg.errors import UserError
 from scaseg.progress import ProgressLine, stage
 from scaseg.prune.options import PruneConfig
 from scaseg.prune.plan import Cost, Plan
 from scaseg.prune.smaller import Kept, smaller_run, smaller_tensors
+from scaseg.prune.timing import by_time, measured
 from scaseg.prune.widths import Width, widths_of
 from scaseg.prune.worth import by_l2, by_taylor, of_blocks
 from scaseg.runs.folder import model_of
@@ -22,7 +26,7 @@ from scaseg.trained.model import TrainedModel, load_model
 from scaseg.trained.smaller import place_for, told, write_smaller
 from scaseg.training.recipe import build_loss
 
-COSTS = {"params": "of the parameters", "macs": "of the multiply-adds"}
+COSTS = {"params": "parameters", "macs": "multiply-adds", "time": "time"}
 
 
 def prune(options: PruneConfig) -> Path:
@@ -40,22 +44,30 @@ def prune(options: PruneConfig) -> Path:
         print(note)
     scores, blocks = _worth(model, widths, options)
     size = image_size(model.config.protocol, model.config.augment)
-    cost = Cost(options.by, len(model.classes), size)
+    cost = Cost("params" if options.by == "params" else "macs", len(model.classes), size)
     plan = Plan(model.config, widths, scores, cost, options.round, blocks)
-    with stage("counting what channels cost"):
-        kept = plan.kept(options.target)
-    if (share := plan.share(kept)) > options.target:
+    ratio = None
+    with stage("choosing widths"):
+        if options.by == "time":
+            kept, ratio = by_time(plan, options.target, measured(model, scores, size, options.rounds))
+            share = ratio.ratio.median
+        else:
+            kept = plan.kept(options.target)
+            share = plan.share(kept)
+    if share > options.target:
         raise UserError(
             f"target={options.target:g} by={options.by}: the least that can be reached, with round={options.round} and"
-            f" depth={str(options.depth).lower()}, is {share:.3f} {COSTS[options.by]}"
+            f" depth={str(options.depth).lower()}, is {share:.3f} of the {COSTS[options.by]}"
         )
     config = smaller_run(model.config, kept)
     tensors = {name: tensor.cpu() for name, tensor in model.segmentor.state_dict().items()}
     write_smaller(target, model, config, smaller_tensors(tensors, kept, scores), source)
     print(_table(plan, kept, options.importance))
-    for by in COSTS:
+    for by in ("params", "macs"):
         of = plan.by(by)
         print(_costs(by, of.whole, of.cost(config), size))
+    if ratio is not None:
+        print(_time(ratio, size))
     print(told(target, model, config))
     return target
 
@@ -100,6 +112,14 @@ def _table(plan: Plan, kept: Sequence[Kept], importance: str) -> str:
     return aligned(rows)
 
 
-def _costs(by: str, before: int, after: int, size: tuple[int, int]) -> str:
-    what, unit = ("parameters", 1e6) if by == "params" else (f"multiply-adds at {size[0]} x {size[1]}", 1e9)
-    return f"{what}: {after / unit:.3g} {'M' if by == 'params' else 'G'} of {before / unit:.3g}, {after / before:.3f}"
+def _costs(by: str, before: int, after: int, size: Size) -> str:
+    where, unit, sign = ("", 1e6, "M") if by == "params" else (f" at {size[0]} x {size[1]}", 1e9, "G")
+    return f"{COSTS[by]}{where}: {after / unit:.3g} {sign} of {before / unit:.3g}, {after / before:.3f}"
+
+
+def _time(ratio: Ratio, size: Size) -> str:
+    share, threads = ratio.ratio, torch.get_num_threads()
+    return (
+        f"time at {size[0]} x {size[1]}: {ratio.a.median:.3g} s of {ratio.b.median:.3g}, {share.median:.3f} (quartiles"
+        f" {share.lower:.3f} and {share.upper:.3f} of {share.rounds} rounds in turn, threads {threads})"
+    )

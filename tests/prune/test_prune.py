@@ -1,26 +1,30 @@
 """The command: an ordinary checkpoint within the budget, which answers by the trained model's best channels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import scaseg
 from scaseg.complexity import summary
+from scaseg.complexity.latency import Ratio, Spread
 from scaseg.errors import UserError
 from scaseg.export.options import ExportConfig
 from scaseg.export.run import export
 from scaseg.prune.options import PruneConfig
 from scaseg.prune.run import prune
 from scaseg.prune.smaller import Kept
+from scaseg.prune.timing import Measure, measured
 from scaseg.prune.widths import widths_of
 from scaseg.prune.worth import by_l2
 from scaseg.rank.options import RankConfig
 from scaseg.rank.run import rank
 from scaseg.schema import EvaluateConfig, Hardware, Run
-from scaseg.trained.model import for_use
+from scaseg.trained.model import TrainedModel, for_use
 from tests.prune.test_smaller import mask
 from tests.test_cli import Cli, cli
 from tests.trained.conftest import write_checkpoint
@@ -113,7 +117,7 @@ def test_it_is_ranked_evaluated_and_saved(tmp_path: Path) -> None:
     ("overrides", "arguments", "message"),
     [
         ([], ["target=2"], "error: target=2.0 must lie between 0 and 1\n"),
-        ([], ["target=0.5", "by=flops"], "error: by=flops: choose one of macs, params\n"),
+        ([], ["target=0.5", "by=flops"], "error: by=flops: choose one of time, macs, params\n"),
         ([], ["target=0.5", "output=run"], "error: output=run exists already: name a new folder\n"),
         ([], ["target=0.5", "depth=true", "importance=l2"], "error: depth=true goes by what the loss moves"),
         ([], ["target=0.5", "split=exam"], "error: shapes has no split 'exam': choose one of train, val, test"),
@@ -149,3 +153,28 @@ def test_it_is_trained_on_from_its_weights(tmp_path: Path, capsys: pytest.Captur
     taught = ["distillation=[soft_labels,channel_wise]", f"teacher={tmp_path / source}", "training.lr=0.003"]
     scores = run(config(tmp_path, *options, *steps, *taught))
     assert scores["status"] == "done"
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_its_time_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    told = Ratio(Spread(share, 0.4, 0.6, 3), Spread(share, 0, 1, 3), Spread(1, 0, 1, 3))
+    seen: list[tuple[Ratio, Kept]] = []
+
+    def faked(model: TrainedModel, scores: Sequence[Tensor], size: tuple[int, int], rounds: int) -> Measure:
+        true = measured(model, scores, size, rounds)
+        return lambda kept: (seen.append((true(kept), kept[0])), told)[1]
+
+    monkeypatch.setattr("scaseg.prune.run.measured", faked)
+    options = PruneConfig(str(trained(tmp_path / "run")), 0.505, by="time", importance="l2", round=2, rounds=1)
+    if share < options.target:
+        prune(options)
+        expected = "time at 64 x 64: 0.5 s of 1, 0.500 (quartiles 0.400 and 0.600 of 3 rounds in turn, threads "
+        assert expected in capsys.readouterr().out
+    else:
+        with pytest.raises(UserError, match=r"target=0.505 by=time: the least .* is 0.950 of the time"):
+            prune(options)
+    ((true, first),) = seen
+    assert min(true.ratio.median, true.a.median, true.b.median) > 0
+    assert first.channels == 2
