@@ -19,6 +19,7 @@ class PruneConfig(Checked):
     samples: int = number(64, 1)  # for taylor: images with masks, augmented and cropped as in training
     split: str | None = None  # of the dataset, which has them; null: that which the model was trained on
     data_dir: str | None = None  # null: the run's own
+    image_size: list[int] | None = None  # (height, width) of the image that costs so much; null: as benchmark has it
     rounds: int = number(9, 1)  # for by=time: measurements of old and new in turn, of which the median ratio counts
     output: str | None = None  # a new folder; null: prune-TARGET beside the run's checkpoints
     allow: list[str] = field(default_factory=list)  # packages whose classes checkpoints may name; ours need none

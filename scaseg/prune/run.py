@@ -43,7 +43,7 @@ def prune(options: PruneConfig) -> Path:
     for note in notes:
         print(note)
     scores, blocks = _worth(model, widths, options)
-    size = image_size(model.config.protocol, model.config.augment)
+    size = image_size(model.config.protocol, model.config.augment, options.image_size)
     cost = Cost("params" if options.by == "params" else "macs", len(model.classes), size)
     plan = Plan(model.config, widths, scores, cost, options.round, blocks)
     ratio = None
