@@ -14,9 +14,13 @@ NOT_IDENTITY = (
 # of its name. `*` stands for any name.
 LATER: dict[str, object] = {
     "augment.before": [],
+    "backbone.ffn_channels": None,
     "backbone.freeze": None,
     "decoder.classifier": "conv",
+    "decoder.ffn_channels": None,
+    "decoder.lpm_channels": None,
     "decoder.ranks": None,
+    "decoder.value_channels": None,
     "training.encoder_lr_decay": 1.0,
     "training.encoder_lr_decay_by": "stage",
     "training.max_epochs": None,

@@ -40,7 +40,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("values", "overrides", "renamed", "arguments", "commands"),
     ("report.__main__",),
 ]
-COMMANDS = ("audit", "benchmark", "compare", "demo", "export", "predict", "rank", "report")  # packages
+COMMANDS = ("audit", "benchmark", "compare", "demo", "export", "predict", "prune", "rank", "report")  # packages
 KNOWN = {"compare": ("figures",), "report": ("dashboard", "plan")}  # commands of one file, at home in another's package
 FRAMEWORKS = {"lightning", "hydra", "wandb", "omegaconf"}
 
@@ -145,6 +145,7 @@ def test_only_training_and_above_know_the_frameworks() -> None:
         "scaseg.compare.__main__",
         "scaseg.figures",
         "scaseg.plan",
+        "scaseg.prune.__main__",
         "scaseg.rank.__main__",
         "scaseg.predict.__main__",
         "scaseg.export.__main__",

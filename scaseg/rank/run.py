@@ -9,7 +9,6 @@ from torch import Tensor
 
 from scaseg.aligned import aligned
 from scaseg.errors import UserError
-from scaseg.files import check_writable, new_folder
 from scaseg.models.decoders.scaseg import SCASegDecoder
 from scaseg.models.layers.attention import CrossAttention
 from scaseg.progress import ProgressLine
@@ -17,12 +16,12 @@ from scaseg.rank.budget import allocate
 from scaseg.rank.options import RankConfig
 from scaseg.rank.spectrum import Moments, Spectrum
 from scaseg.rank.worth import by_energy, by_loss
-from scaseg.runs.checkpoint import write_model
-from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
+from scaseg.runs.folder import model_of
 from scaseg.schema import Run
 from scaseg.trained.device import chosen_device
 from scaseg.trained.images import as_picture
 from scaseg.trained.model import TrainedModel, load_model
+from scaseg.trained.smaller import place_for, told, write_smaller
 
 
 @torch.no_grad()
@@ -30,10 +29,7 @@ def rank(options: RankConfig, pictures: Sequence[Path]) -> Path:
     """Write the ranked model as the checkpoint of a new folder, which is returned; prints each head's rank."""
     device = chosen_device(options.hardware)
     source = model_of(options.ckpt, "ckpt")
-    target = Path(options.output) if options.output else _beside(source) / f"rank-{options.budget:g}"
-    if target.exists():
-        raise UserError(f"output={target} exists already: name a new folder")
-    check_writable("output", target)
+    target = place_for(options.output, source, f"rank-{options.budget:g}")
     model = load_model(source).to(device)
     attentions = _attentions(model, options.ckpt)
     heads = [(attention, head) for attention in attentions for head in range(attention.heads)]
@@ -45,20 +41,11 @@ def rank(options: RankConfig, pictures: Sequence[Path]) -> Path:
     spectra = [one for of_stage in moments for one in of_stage.spectra()]
     costs = by_loss(model.segmentor.decoder, heads, spectra, features) if options.by == "loss" else by_energy(spectra)
     ranks = allocate(costs, int(options.budget * len(heads) + 1e-9))
-    ranked, config = _ranked(model, attentions, spectra, ranks, source)
-    with new_folder(target) as beside:
-        (beside / CHECKPOINTS).mkdir()
-        step = model.about.get("step", 0)
-        write_model(beside / CHECKPOINTS / "last.ckpt", config, model.labels, ranked, step)
+    ranked, config = _ranked(model, attentions, spectra, ranks)
+    write_smaller(target, model, config, ranked, source)
     print(_told(model, attentions, spectra, costs, ranks, options.by))
-    print(f"written: {target}, which evaluate, predict and export take as ckpt=; to train it on: weights={target}")
-    print(f"  decoder.ranks={_text(config.decoder.option('ranks'))}")
+    print(told(target, model, config))
     return target
-
-
-def _beside(source: Path) -> Path:
-    """Of a run its folder, of a saved folder that which it lies in."""
-    return source.parent if source.is_dir() else run_of(source)
 
 
 def _attentions(model: TrainedModel, ckpt: str) -> list[CrossAttention]:
@@ -92,7 +79,6 @@ def _ranked(
     attentions: Sequence[CrossAttention],
     spectra: Sequence[Spectrum],
     ranks: Sequence[int],
-    source: Path,
 ) -> tuple[dict[str, Tensor], Run]:
     """Tensors of the ranked model and its configuration."""
     names = {module: name for name, module in model.segmentor.named_modules()}
@@ -108,14 +94,7 @@ def _ranked(
         if not any(own):
             del tensors[f"{names[attention]}.q.weight"], tensors[f"{names[attention]}.k.weight"]
         lists.append([own[head] for head in order])
-    run = model.config
-    config = replace(
-        run,
-        decoder=run.decoder.changed(ranks=lists),
-        weights=str(source),
-        training=replace(run.training, max_steps=0, max_epochs=None),
-    )
-    return tensors, config
+    return tensors, replace(model.config, decoder=model.config.decoder.changed(ranks=lists))
 
 
 def _smaller(
@@ -135,10 +114,6 @@ def _smaller(
         "out.weight": out[:, list(order)].flatten(1),
     }
     return {name: tensor.to(out.dtype) for name, tensor in found.items()}
-
-
-def _text(ranks: Sequence[Sequence[int]]) -> str:
-    return "[" + ",".join("[" + ",".join(map(str, one)) + "]" for one in ranks) + "]"
 
 
 def _told(

@@ -8,6 +8,8 @@ from scaseg.identity import LATER
 from scaseg.schema import Run
 from scaseg.typed import Plain, Yaml, from_plain
 
+# of LATER those that one choice of ours alone has, which does without them
+_OF_ONE = {"decoder.ranks", "backbone.ffn_channels", *(f"decoder.{key}_channels" for key in ("ffn", "lpm", "value"))}
 _CROSS_ENTROPY = {"_target_": "scaseg.losses.cross_entropy.CrossEntropy", "name": "cross_entropy", "weight": 1.0}
 _DICE = {"_target_": "scaseg.losses.dice.Dice", "name": "dice", "smooth": 1.0}
 _ADAMW = {"_target_": "torch.optim.AdamW", "name": "adamw"}
@@ -33,7 +35,7 @@ def _with_later(plain: Plain) -> Yaml:
     filled = dict(plain)
     for key, default in LATER.items():
         parent, _, option = key.rpartition(".")
-        if parent == "dataset" or key == "decoder.ranks":  # of one of ours alone, which does without
+        if parent == "dataset" or key in _OF_ONE:
             continue
         filled = _at(filled, parent.split("."), option, default)
     return filled

@@ -26,7 +26,7 @@ from scaseg.runs.checkpoint import differences
 from scaseg.schema import Run
 from scaseg.trained.images import Picture
 from scaseg.trained.predictor import Predictor
-from scaseg.trained.stored import About, Stored, read_stored
+from scaseg.trained.stored import About, read_stored
 from scaseg.typed import Part
 
 WINDOWS_AT_ONCE = 4
@@ -113,8 +113,7 @@ class TrainedModel(Predictor):
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     """See scaseg.load."""
     stored = read_stored(path)
-    segmentor = _build(stored, path)
-    segmentor.eval().requires_grad_(False)
+    segmentor = build_trained(stored.config, len(stored.classes), stored.tensors, path)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
         segmentor, tuple(stored.classes), colours, stored.config.protocol, stored.config, stored.about, path
@@ -122,25 +121,23 @@ def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     return model if str(device) == "cpu" else model.to(device)
 
 
-def _build(stored: Stored, path: Path) -> Segmentor:
-    """The module with its weights, for inference alone: in float32 after `training.precision=bf16-true` too."""
+def build_trained(config: Run, classes: int, tensors: Mapping[str, Tensor], where: Path) -> Segmentor:
+    """The module with its weights, for inference alone: in float32 after `training.precision=bf16-true` too.
+
+    Raises UserError where the tensors are not of this configuration; where: they are from, for the message.
+    """
     with NoDrawing():
-        segmentor = build_segmentor(
-            _for_use(stored.config.backbone),
-            _for_use(stored.config.decoder),
-            len(stored.classes),
-            stored.config.dataset.form,
-        )
-    if differ := differences(segmentor.state_dict(), stored.tensors):
+        segmentor = build_segmentor(for_use(config.backbone), for_use(config.decoder), classes, config.dataset.form)
+    if differ := differences(segmentor.state_dict(), tensors):
         raise UserError(
-            f"{path}: its weights are not those of its configuration: {differ}. It was written by another version of"
+            f"{where}: its weights are not those of its configuration: {differ}. It was written by another version of"
             " the code or is damaged"
         )
-    segmentor.load_state_dict(stored.tensors, assign=True)
-    return segmentor.float()
+    segmentor.load_state_dict(tensors, assign=True)
+    return segmentor.float().eval().requires_grad_(False)
 
 
-def _for_use(part: Choice) -> Choice:
+def for_use(part: Choice) -> Choice:
     """Stochastic depth would cost timm's import, pretrained weights a download; neither is used."""
     unused = {"drop_path": 0.0, "pretrained": False}
     return part.changed(**{key: value for key, value in unused.items() if key in part.values})

@@ -62,15 +62,17 @@ class CrossLayerBlock(nn.Module):
         lpm: str,
         drop_path: float,
         recompute: bool | str = "auto",
+        lpm_channels: int | None = None,
+        ffn_channels: int | None = None,
     ) -> None:
         super().__init__()
         self.norm_query = nn.LayerNorm(channels)
         self.norm_memory = nn.LayerNorm(memory_channels)
         self.attention = attention
         self.norm_lpm = nn.LayerNorm(channels) if lpm != "none" else None
-        self.lpm = LocalPerception(channels, lpm) if lpm != "none" else None
+        self.lpm = LocalPerception(channels, lpm, lpm_channels) if lpm != "none" else None
         self.norm_ffn = nn.LayerNorm(channels)
-        self.ffn = MixFeedForward(channels, recompute)
+        self.ffn = MixFeedForward(channels, recompute, hidden=ffn_channels)
         self.drop = stochastic_depth(drop_path)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
@@ -90,8 +92,9 @@ class SCASegDecoder(nn.Module):
     from the own stage alone). lpm: channel attention of the local perception module, or `none` for no module.
     qk_channels: query/key channels a head, for `sca`. clb_stages: the stages that have a block, a top-down
     prefix of 4, 3, 2, 1. ranks: of each of these stages the query/key channels of every head, in place of those that
-    attn has, the largest first (see scaseg.rank). query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`,
-    the same function.
+    attn has, the largest first (see scaseg.rank). ffn_channels, lpm_channels, value_channels: of each of these stages
+    the hidden channels of mix-FFN and LPM and the value channels a head, in place of 4 C_i, C_i and C_i / heads (see
+    scaseg.prune). query_pool: 2 is the Cityscapes block. fuse: `native` or `literal`, the same function.
     strip: how strip attention is computed, `auto`, `exact` or `spline`, the last with strip_nodes samples a head.
     recompute: what training computes twice in place of keeping it. `auto`: what is cheap (of the mix-FFNs the first
     linear and GELU, of the classifier's input all but the fused map); true: also the mix-FFNs' convolutions; false:
@@ -117,6 +120,9 @@ class SCASegDecoder(nn.Module):
         recompute: bool | str = "auto",
         classifier: str = "conv",
         ranks: Sequence[Sequence[int]] | None = None,
+        ffn_channels: Sequence[int] | None = None,
+        lpm_channels: Sequence[int] | None = None,
+        value_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if attn not in ATTENTIONS:
@@ -140,6 +146,9 @@ class SCASegDecoder(nn.Module):
             raise ValueError(f"classifier={classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
         heads_of = {stage: heads_for(in_channels[stage - 1], HEADS[stage - 1]) for stage in clb_stages}
         ranks_of = _ranks(ranks, heads_of) if ranks is not None else {}
+        ffns = _widths("ffn", ffn_channels, clb_stages)
+        lpms = _widths("lpm", lpm_channels, clb_stages)
+        values = _widths("value", value_channels, clb_stages)
         self.query_pool = query_pool
         self.recompute = recompute
         self.self_attention = attn == "sa"
@@ -150,17 +159,20 @@ class SCASegDecoder(nn.Module):
             sources = [stage - 1] if self.self_attention else range(4)
             memory_channels = sum(in_channels[j] for j in sources)
             attention: nn.Module
+            strips = strip, strip_nodes, values.get(stage)
             if ranks_of:
-                attention = RankedCrossAttention(channels, memory_channels, ranks_of[stage], strip, strip_nodes)
+                attention = RankedCrossAttention(channels, memory_channels, ranks_of[stage], *strips)
             else:
                 each = qk_channels if attn == "sca" else channels // heads_of[stage]
-                attention = CrossAttention(channels, memory_channels, heads_of[stage], each, strip, strip_nodes)
+                attention = CrossAttention(channels, memory_channels, heads_of[stage], each, *strips)
             if query_pool > 1:
                 attention = PooledCrossAttention(attention, channels, memory_channels, query_pool)
             self.gathers[str(stage)] = Gather(
                 [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
             )
-            self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path, recompute)
+            self.blocks[str(stage)] = CrossLayerBlock(
+                channels, memory_channels, attention, lpm, drop_path, recompute, lpms.get(stage), ffns.get(stage)
+            )
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier: PointwiseConv | OffsetClassifier = PointwiseConv(embed_channels, num_classes)
@@ -194,3 +206,13 @@ def _ranks(given: Sequence[Sequence[int]], heads: Mapping[int, int]) -> dict[int
         stages = ", ".join(f"{number} of stage {stage}" for stage, number in heads.items())
         raise ValueError(f"decoder.ranks={[list(one) for one in given]}: a list a stage, a number a head: {stages}")
     return dict(zip(heads, given, strict=True))
+
+
+def _widths(key: str, given: Sequence[int] | None, stages: Sequence[int]) -> dict[int, int]:
+    """Channels by stage, none where none are given; ValueError where they are not one number a stage."""
+    if given is None:
+        return {}
+    if len(given) != len(stages) or min(given) < 1:
+        of_stages = ", ".join(map(str, stages))
+        raise ValueError(f"decoder.{key}_channels={list(given)}: a number from 1 on for each of the stages {of_stages}")
+    return dict(zip(stages, given, strict=True))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.depthwise import DepthwiseConv
+from scaseg.models.encoders.widths import ffn_widths
 from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
@@ -93,7 +94,7 @@ class Block(nn.Module):
         channels: int,
         heads: int,
         sr_ratio: int,
-        mlp_ratio: int,
+        hidden: int,
         drop_path: float,
         eps: float,
         reduction_eps: float,
@@ -102,7 +103,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(channels, eps=eps)
         self.attn = Attention(channels, heads, sr_ratio, reduction_eps)
         self.norm2 = nn.LayerNorm(channels, eps=eps)
-        self.mlp = MixFFN(channels, mlp_ratio * channels)
+        self.mlp = MixFFN(channels, hidden)
         self.drop_path = drop_path_layer(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,6 +121,8 @@ class MiT(nn.Module):
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
         in_channels: of the images.
+        ffn_channels: hidden channels of the mix-FFNs, a list a stage, a number a block, in place of mlp_ratio C_i (see
+            scaseg.prune).
         eps: of block and stage norms.
         reduction_eps: of the norms after a strided convolution (patch embedding, key and value reduction).
 
@@ -138,18 +141,18 @@ class MiT(nn.Module):
         eps: float = 1e-6,
         reduction_eps: float = 1e-5,
         in_channels: int = 3,
+        ffn_channels: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
+        hidden = ffn_widths(ffn_channels, depths, [mlp_ratio * width for width in channels])
         self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
-        stages = zip(self.channels, depths, heads, sr_ratios, strict=True)
-        for i, (width, depth, head_count, sr_ratio) in enumerate(stages, start=1):
+        stages = zip(self.channels, hidden, heads, sr_ratios, strict=True)
+        for i, (width, hiddens, head_count, sr_ratio) in enumerate(stages, start=1):
             kernel, stride = (7, 4) if i == 1 else (3, 2)
-            blocks = [
-                Block(width, head_count, sr_ratio, mlp_ratio, next(rates), eps, reduction_eps) for _ in range(depth)
-            ]
+            blocks = [Block(width, head_count, sr_ratio, own, next(rates), eps, reduction_eps) for own in hiddens]
             embed = PatchEmbed(in_channels, width, kernel, stride, reduction_eps)
             self.add_module(f"patch_embed{i}", embed)
             self.add_module(f"block{i}", nn.ModuleList(blocks))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaseg.models.encoders.depthwise import DepthwiseConv
+from scaseg.models.encoders.widths import ffn_widths
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.pointwise import PointwiseConv
@@ -107,12 +108,12 @@ class MixFFN(nn.Module):
 class Block(nn.Module):
     """Pre-norm spatial attention and mix-FFN, each with layer scale, shortcut and stochastic depth."""
 
-    def __init__(self, channels: int, mlp_ratio: int, drop_path: float) -> None:
+    def __init__(self, channels: int, hidden: int, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels)
         self.attn = SpatialAttention(channels)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.mlp = MixFFN(channels, mlp_ratio * channels)
+        self.mlp = MixFFN(channels, hidden)
         self.layer_scale_1 = nn.Parameter(torch.full((channels,), 0.01))
         self.layer_scale_2 = nn.Parameter(torch.full((channels,), 0.01))
         self.drop_path = drop_path_layer(drop_path)
@@ -132,6 +133,8 @@ class MSCAN(nn.Module):
         depths: blocks in each stage.
         drop_path: stochastic depth of the last block; it grows linearly from 0 over all blocks.
         in_channels: of the images.
+        ffn_channels: hidden channels of the mix-FFNs, a list a stage, a number a block, in place of mlp_ratio C_i (see
+            scaseg.prune).
     """
 
     def __init__(
@@ -141,16 +144,19 @@ class MSCAN(nn.Module):
         drop_path: float = 0.0,
         mlp_ratios: Sequence[int] = (8, 8, 4, 4),
         in_channels: int = 3,
+        ffn_channels: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
+        ratios = zip(mlp_ratios, channels, strict=True)
+        hidden = ffn_widths(ffn_channels, depths, [ratio * width for ratio, width in ratios])
         self.in_channels = in_channels
         c1, c2, c3, c4 = channels
         self.channels = (c1, c2, c3, c4)
         rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
-        for i, (width, depth, ratio) in enumerate(zip(self.channels, depths, mlp_ratios, strict=True), start=1):
+        for i, (width, hiddens) in enumerate(zip(self.channels, hidden, strict=True), start=1):
             embed = Stem(in_channels, width) if i == 1 else PatchEmbed(in_channels, width)
             self.add_module(f"patch_embed{i}", embed)
-            self.add_module(f"block{i}", nn.ModuleList(Block(width, ratio, next(rates)) for _ in range(depth)))
+            self.add_module(f"block{i}", nn.ModuleList(Block(width, own, next(rates)) for own in hiddens))
             self.add_module(f"norm{i}", nn.LayerNorm(width))
             in_channels = width
         self.apply(init_weights)

@@ -1,7 +1,8 @@
 """The decoder's attention: strip cross-attention and the two forms that the paper compares it with (Table V).
 
 All take a normed query map and a normed memory map, channels last, and return a map of the query's size.
-B batch, H x W query grid, h x w memory grid, C query channels, T memory channels, r query/key channels a head.
+B batch, H x W query grid, h x w memory grid, C query channels, T memory channels, r query/key channels a head, d value
+channels a head.
 """
 
 import torch.nn.functional as F
@@ -39,13 +40,22 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, strip: str, 
 class CrossAttention(nn.Module):
     """Multi-head attention of a query map over a memory map, r query/key channels a head (equations 11-16).
 
-    r = 1 is strip cross-attention; r = channels / heads is vanilla cross-attention.
+    r = 1 is strip cross-attention; r = channels / heads is vanilla cross-attention. value_channels: d, C / heads unless
+    given.
     """
 
     def __init__(
-        self, channels: int, memory_channels: int, heads: int, qk_channels: int, strip: str = "auto", nodes: int = NODES
+        self,
+        channels: int,
+        memory_channels: int,
+        heads: int,
+        qk_channels: int,
+        strip: str = "auto",
+        nodes: int = NODES,
+        value_channels: int | None = None,
     ) -> None:
         super().__init__()
+        values = channels if value_channels is None else heads * value_channels
         self.heads = heads
         self.qk_channels = qk_channels
         self.strip = strip
@@ -53,18 +63,18 @@ class CrossAttention(nn.Module):
         self.scale = qk_channels**-0.5
         self.q = nn.Linear(channels, heads * qk_channels, bias=False)
         self.k = nn.Linear(memory_channels, heads * qk_channels, bias=False)
-        self.v = nn.Linear(memory_channels, channels, bias=False)
-        self.out = nn.Linear(channels, channels)
+        self.v = nn.Linear(memory_channels, values, bias=False)
+        self.out = nn.Linear(values, channels)
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
         q, k, v = self.project(query, memory)
         attended = attend(q, k, v, self.scale, self.strip, self.nodes)
-        out: Tensor = self.out(attended.transpose(1, 2).reshape(query.shape))
+        out: Tensor = self.out(attended.transpose(1, 2).reshape(*query.shape[:3], -1))
         return out
 
     def project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, heads, H W, r), keys (B, heads, h w, r) and values (B, heads, h w, C / heads)."""
+        """Queries (B, heads, H W, r), keys (B, heads, h w, r) and values (B, heads, h w, d)."""
         return (
             in_heads(self.q(query), self.heads),
             in_heads(self.k(memory), self.heads),

@@ -11,14 +11,18 @@ from scaseg.models.layers.recompute import not_kept
 
 
 class LocalPerception(nn.Module):
-    """LPM (equations 17-19): y = x + Conv1x1(A(d)), d = DW3x3(ReLU(Conv1x1(x))), A a channel attention."""
+    """LPM (equations 17-19): y = x + Conv1x1(A(d)), d = DW3x3(ReLU(Conv1x1(x))), A a channel attention.
 
-    def __init__(self, channels: int, attention: str) -> None:
+    hidden: channels of d; None: as many as x has.
+    """
+
+    def __init__(self, channels: int, attention: str, hidden: int | None = None) -> None:
         super().__init__()
-        self.expand = PointwiseConv(channels, channels)
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.attention = CHANNEL_ATTENTIONS[attention](channels)
-        self.project = PointwiseConv(channels, channels)
+        hidden = channels if hidden is None else hidden
+        self.expand = PointwiseConv(channels, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.attention = CHANNEL_ATTENTIONS[attention](hidden, channels)
+        self.project = PointwiseConv(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
@@ -29,14 +33,17 @@ class LocalPerception(nn.Module):
 class MixFeedForward(nn.Module):
     """Mix-FFN (SegFormer): Linear C -> 4C, depthwise 3 x 3, GELU, Linear 4C -> C.
 
+    hidden: channels in place of ratio times C.
     recompute: in training, what is computed again for the backward pass in place of being kept. `auto`: GELU and the
     first linear, True: also the depthwise convolution, all in bands; False: nothing.
     """
 
-    def __init__(self, channels: int, recompute: bool | str = "auto", ratio: int = 4) -> None:
+    def __init__(
+        self, channels: int, recompute: bool | str = "auto", ratio: int = 4, hidden: int | None = None
+    ) -> None:
         super().__init__()
         self.recompute = recompute
-        hidden = channels * ratio
+        hidden = channels * ratio if hidden is None else hidden
         self.expand = nn.Linear(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
         self.project = nn.Linear(hidden, channels)

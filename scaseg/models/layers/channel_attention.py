@@ -1,4 +1,7 @@
-"""The channel attentions of Table VI. Each maps a (B, C, H, W) map to the same map, reweighted."""
+"""The channel attentions of Table VI. Each maps a (B, C, H, W) map to the same map, reweighted.
+
+like: the channels by which its own width or kernel goes, where the map has others, as after pruning.
+"""
 
 import math
 
@@ -10,9 +13,9 @@ from torch import Tensor, nn
 class SqueezeExcitation(nn.Module):
     """SENet (Hu et al., CVPR 2018), reduction 16."""
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, like: int | None = None, reduction: int = 16) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
+        hidden = max(1, (like or channels) // reduction)
         self.squeeze = nn.Linear(channels, hidden)
         self.excite = nn.Linear(hidden, channels)
 
@@ -24,9 +27,9 @@ class SqueezeExcitation(nn.Module):
 class EfficientChannelAttention(nn.Module):
     """ECA-Net (Wang et al., CVPR 2020): one 1-D convolution over channels, its kernel growing with log2 C."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, like: int | None = None) -> None:
         super().__init__()
-        size = int(abs((math.log2(channels) + 1) / 2))
+        size = int(abs((math.log2(like or channels) + 1) / 2))
         size += 1 - size % 2
         self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
 
@@ -38,9 +41,9 @@ class EfficientChannelAttention(nn.Module):
 class ConvolutionalBlockAttention(nn.Module):
     """CBAM (Woo et al., ECCV 2018): channel weights from mean and maximum, then a 7 x 7 spatial weight."""
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, like: int | None = None, reduction: int = 16) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
+        hidden = max(1, (like or channels) // reduction)
         self.squeeze = nn.Linear(channels, hidden, bias=False)
         self.excite = nn.Linear(hidden, channels, bias=False)
         self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
@@ -55,9 +58,9 @@ class ConvolutionalBlockAttention(nn.Module):
 class CoordinateAttention(nn.Module):
     """Coordinate attention (Hou et al., CVPR 2021): one weight for each row and one for each column."""
 
-    def __init__(self, channels: int, reduction: int = 32) -> None:
+    def __init__(self, channels: int, like: int | None = None, reduction: int = 32) -> None:
         super().__init__()
-        hidden = max(8, channels // reduction)
+        hidden = max(8, (like or channels) // reduction)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.norm = nn.BatchNorm2d(hidden)
         self.rows = nn.Conv2d(hidden, channels, 1)

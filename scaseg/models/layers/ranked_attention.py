@@ -18,14 +18,21 @@ class RankedCrossAttention(nn.Module):
 
     A head of one channel is strip attention, in linear time; one of none weighs all keys alike, so that it is the mean
     of its values. Heads of equally many channels are computed together, which is why none may have more than the one
-    before it: ValueError else.
+    before it: ValueError else. value_channels: of each head, None for C / heads.
     """
 
     def __init__(
-        self, channels: int, memory_channels: int, ranks: Sequence[int], strip: str = "auto", nodes: int = NODES
+        self,
+        channels: int,
+        memory_channels: int,
+        ranks: Sequence[int],
+        strip: str = "auto",
+        nodes: int = NODES,
+        value_channels: int | None = None,
     ) -> None:
         super().__init__()
-        if list(ranks) != sorted(ranks, reverse=True) or min(ranks) < 0 or channels % len(ranks):
+        values = channels if value_channels is None else len(ranks) * value_channels
+        if list(ranks) != sorted(ranks, reverse=True) or min(ranks) < 0 or values % len(ranks):
             raise ValueError(f"ranks {list(ranks)}: numbers from 0 on, none larger than the one before")
         self.ranks = tuple(ranks)
         self.strip = strip
@@ -33,8 +40,8 @@ class RankedCrossAttention(nn.Module):
         if total := sum(ranks):
             self.q = nn.Linear(channels, total, bias=False)
             self.k = nn.Linear(memory_channels, total, bias=False)
-        self.v = nn.Linear(memory_channels, channels, bias=False)
-        self.out = nn.Linear(channels, channels)
+        self.v = nn.Linear(memory_channels, values, bias=False)
+        self.out = nn.Linear(values, channels)
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
         """query (B, H, W, C), memory (B, h, w, T) -> (B, H, W, C)."""
@@ -54,5 +61,5 @@ class RankedCrossAttention(nn.Module):
         if v.shape[1]:
             tokens = query.shape[1] * query.shape[2]
             parts.append(v.mean(2, keepdim=True).expand(-1, -1, tokens, -1))
-        out: Tensor = self.out(torch.cat(parts, 1).transpose(1, 2).reshape(query.shape))
+        out: Tensor = self.out(torch.cat(parts, 1).transpose(1, 2).reshape(*query.shape[:3], -1))
         return out
