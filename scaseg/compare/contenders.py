@@ -11,13 +11,13 @@ import scaseg.torchvision_fix  # noqa: F401
 import torch
 from torch import Tensor
 
-from scaseg.compare.calibration import labels_and_confidence
 from scaseg.compare.options import Models
 from scaseg.data.build import build_source
 from scaseg.data.datasets import EvalItem
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
+from scaseg.evaluation.row_bands import labels_and_confidence
 from scaseg.identity import UNSEEN, without_later
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of

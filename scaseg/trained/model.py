@@ -107,7 +107,7 @@ class TrainedModel(Predictor):
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
-        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE)
+        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE, self.confidence)
 
 
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
