@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import PurePath
 
 from scaseg.data.augment import Augment
 from scaseg.errors import UserError
@@ -16,6 +17,7 @@ from scaseg.typed import (
     REQUIRED,
     Checked,
     Json,
+    Plain,
     Yaml,
     number,
     one_of,
@@ -159,6 +161,30 @@ class Device(Checked):
 
 
 @dataclass
+class MoreData(Checked):
+    """Images and masks that training draws from besides the dataset's own: a folder as dataset=folder reads it.
+
+    Its masks may be predicted ones (scaseg.predict confidence=); its classes.yaml names the dataset's classes.
+    """
+
+    section = "more_data"
+    data_dir: str = REQUIRED
+    weight: float = number(1.0, 1e-6, 1e6)  # samples of it for each one of the dataset's own
+    split: str = one_of("all", "all", "train", "val", "test")
+    images: str = "images"  # folders, within data_dir or absolute
+    masks: str = "masks"
+    image_suffix: str = ""
+    mask_suffix: str = ".png"
+    mask_pixels: str = one_of("upright", "upright", "stored")
+
+
+def without_places(more: Sequence[Plain]) -> list[Yaml]:
+    """Plain MoreData as it is told elsewhere: of paths of this machine the last name."""
+    places = ("data_dir", "images", "masks")
+    return [{key: PurePath(value).name if key in places else value for key, value in one.items()} for one in more]
+
+
+@dataclass
 class Settings(Checked):
     """All of a run that is not the choice of a class."""
 
@@ -171,6 +197,7 @@ class Settings(Checked):
     teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
     data_dir: str | None = None
+    more_data: list[MoreData] = field(default_factory=list)  # drawn from too: [{data_dir: DIR, weight: 0.5}]
     output_dir: str = "runs"
     records: str | None = None  # a folder of finished runs' records: one that lies there is not run, others leave one
     ckpt_path: str | None = "auto"

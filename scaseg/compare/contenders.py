@@ -122,7 +122,8 @@ def identity_of(run: Run) -> str:
     """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
     plain = {key: value for key, value in to_plain(run).items() if key in REPEATED}
     plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key not in UNSEEN}
-    return json.dumps([without_later(plain), run.fingerprints.get("teacher")], sort_keys=True)
+    learned = run.fingerprints.get("teacher"), run.identity().get("more_data")
+    return json.dumps([without_later(plain), *learned], sort_keys=True)
 
 
 def _described(run: Run) -> str:
