@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 
 from scaseg.data.classes import plain_name
 from scaseg.data.fingerprint import of_file
 from scaseg.data.folder import FolderDataset
-from scaseg.data.image_folder import ImageFolder
+from scaseg.data.image_folder import CLASSES_FILE, ImageFolder
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.form import Form
@@ -79,6 +80,8 @@ def folder_of(one: MoreData) -> ImageFolder:
 
 
 def _source(one: MoreData, where: str, form: Form, val: Source) -> ImageFolder:
+    if not (table := Path(one.data_dir, CLASSES_FILE)).is_file():
+        raise UserError(f"{where}: no {table}, which lists the dataset's classes with the masks' ids of them")
     try:
         source = folder_of(one)
     except UserError as error:

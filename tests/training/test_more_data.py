@@ -139,7 +139,7 @@ def test_what_is_not_right_is_one_message_that_names_the_entry(tmp_path: Path) -
         with pytest.raises(UserError, match=match):
             asked(config(tmp_path / "runs", *on_own(tmp_path / "a"), more(folder, **keys)))
 
-    refused(r"entry 1 \(.*nowhere\): dataset=folder needs its classes", tmp_path / "nowhere")
+    refused(r"entry 1 \(.*nowhere\): no .*classes\.yaml, which lists the dataset's classes", tmp_path / "nowhere")
     two = own(tmp_path / "two", seed=2)
     (two / "classes.yaml").write_text("- a\n- b\n")
     refused("its classes.yaml has 2 classes and the dataset 3: the same names", two)
