@@ -26,6 +26,7 @@ LATER: dict[str, object] = {
     "teacher": None,
     "distillation": {},
     "more_data": [],
+    "protocol.key_ratio": 1,
     "dataset.channels": 3,
     "dataset.dtype": "uint8",
     "dataset.mean": None,

@@ -19,6 +19,7 @@ from scaseg.typed import (
     Json,
     Plain,
     Yaml,
+    check_range,
     number,
     one_of,
     to_plain,
@@ -256,6 +257,8 @@ class EvaluateConfig(Checked):
     submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
     protocol: Yaml = field(default_factory=dict)
+    key_ratios: list[int] = field(default_factory=list)  # evaluates at each of these protocol.key_ratio, and times them
+    image_size: list[int] | None = None  # (height, width) to time them at; null: as the split's first image is seen
     metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None
@@ -264,6 +267,15 @@ class EvaluateConfig(Checked):
 
     def check(self) -> None:
         _check_metrics(self.metrics or ())
+        for ratio in self.key_ratios:
+            check_range("key_ratios", ratio, (1, 16))
+        if self.key_ratios and (len(set(self.key_ratios)) < max(2, len(self.key_ratios)) or self.submission):
+            raise UserError(
+                f"key_ratios={self.key_ratios}: two or more to compare, none twice and without a submission; of one"
+                " alone: protocol.key_ratio"
+            )
+        if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 32):
+            raise UserError(f"image_size={self.image_size}: (height, width) in pixels, each at least 32")
 
 
 def check_trainable(run: Run) -> None:

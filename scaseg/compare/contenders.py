@@ -19,6 +19,7 @@ from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
 from scaseg.evaluation.row_bands import labels_and_confidence
 from scaseg.identity import UNSEEN, without_later
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
 from scaseg.schema import Run, Which
@@ -37,6 +38,7 @@ def predicted(model: TrainedModel, sample: EvalItem) -> tuple[Tensor, Tensor]:
     """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
     views = [view.permute(2, 0, 1)[None].to(model.device) for view in sample.get("views", [sample["image"]])]
     size = (sample["mask"].shape[0], sample["mask"].shape[1])
+    pool_keys(model.segmentor, model.protocol.key_ratio)
     labels, confidence = labels_and_confidence(scores(model.segmentor, views, size, model.protocol))
     return labels[0], confidence[0]
 

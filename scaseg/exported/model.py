@@ -67,6 +67,11 @@ class ExportedModel(Predictor):
     def refusal(self, size: Size) -> str | None:
         """See Predictor."""
         least, windowed = self.metadata.least_side, self.protocol.windows
+        if (ratio := self.protocol.key_ratio) != (own := self.metadata.protocol.key_ratio):
+            return (
+                f"its keys are pooled by {own} in the file, and protocol.key_ratio={ratio}: scaseg.export"
+                f" key_ratio={ratio} writes one that does so, and a checkpoint takes any"
+            )
         seen = [self.seen_size(size, scale) for scale in self.protocol.scales]
         several = len(seen) > 1 or self.protocol.flip
         if windowed is not None:

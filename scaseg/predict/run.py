@@ -6,6 +6,7 @@ from pathlib import Path
 from scaseg.config import merge_protocol
 from scaseg.errors import UserError
 from scaseg.exported.model import open_model
+from scaseg.identity import without_later
 from scaseg.predict.batches import Outcome, predict_all
 from scaseg.predict.large import Cut
 from scaseg.predict.options import PredictConfig
@@ -13,7 +14,7 @@ from scaseg.predict.outputs import Outputs
 from scaseg.predict.pseudo_labels import as_training_data, write_classes
 from scaseg.trained.inputs import Found
 from scaseg.trained.record import KINDS, RECORD
-from scaseg.typed import to_plain
+from scaseg.typed import Json, to_plain
 
 NAMED = 20  # failures repeated at the end
 
@@ -26,7 +27,8 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     if options.confidence is not None and model.untold:
         raise UserError(f"confidence={options.confidence}: {options.ckpt}: {model.untold}")
     kinds = KINDS if options.write == "both" else (options.write,)
-    of = {"model": model.digest(), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
+    protocol = without_later(to_plain(model.protocol), "protocol.")
+    of: Json = {"model": model.digest(), "protocol": protocol, "classes": list(model.classes)}
     cut = Cut(options.max_pixels, options.window, options.overlap)
     if cut.asked:
         of["windows"] = cut.asked

@@ -21,6 +21,7 @@ from scaseg.evaluation.metrics import table
 from scaseg.evaluation.more_metrics import lines
 from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.files import check_writable
+from scaseg.identity import without_later
 from scaseg.runs.checkpoint import check_architecture, read_checkpoint
 from scaseg.runs.counts import write_counts
 from scaseg.runs.figures import describe, more_figures
@@ -139,6 +140,7 @@ def _output_folder(path: Path, split: str, data: str, run: Run, output: str | No
         if has_result(Path(output)):
             raise UserError(f"output={output} holds a result.json already: name another folder")
         return Path(output)
-    told = f"{data} {sorted(to_plain(run.protocol).items())}{sorted(run.metrics) or ''}".encode()
+    protocol = without_later(to_plain(run.protocol), "protocol.")
+    told = f"{data} {sorted(protocol.items())}{sorted(run.metrics) or ''}".encode()
     digest = hashlib.sha256(path.read_bytes() + told).hexdigest()[:8]
     return run_of(path) / "evaluation" / f"{split}-{path.stem}-{digest}"

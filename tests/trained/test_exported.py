@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,10 @@ def test_labels_do_not_tell_how_likely_they_are(labels_file: Path, photo: Pictur
     with pytest.raises(UserError, match=r"confidence=0\.3: .*onnx: it gives labels, and no probability of any"):
         predict(options, find_inputs(options.input, options.output))
     assert not (tmp_path / "out").exists()
+
+
+def test_keys_are_pooled_in_the_file_or_not_at_all(labels_file: Path, large: Picture) -> None:
+    model = scaseg.load(labels_file)
+    model.protocol = replace(model.protocol, key_ratio=2)
+    with pytest.raises(UserError, match=r"pooled by 1 in the file, and protocol\.key_ratio=2: scaseg\.export"):
+        model.predict(large)

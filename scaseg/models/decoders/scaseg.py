@@ -20,6 +20,7 @@ from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.pooled_keys import pooled_keys
 from scaseg.models.layers.ranked_attention import RankedCrossAttention
 from scaseg.models.layers.recompute import CHOICES
 from scaseg.models.layers.resize import divided_up
@@ -54,6 +55,8 @@ class Gather(nn.Module):
 class CrossLayerBlock(nn.Module):
     """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual."""
 
+    key_ratio = 1  # see scaseg.models.layers.pooled_keys
+
     def __init__(
         self,
         channels: int,
@@ -76,7 +79,8 @@ class CrossLayerBlock(nn.Module):
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
         z: Tensor = x.permute(0, 2, 3, 1)
-        z = residual(self.drop(self.attention(self.norm_query(z), self.norm_memory(memory))), z)
+        memory = pooled_keys(self.norm_memory(memory), self.key_ratio, self.training)
+        z = residual(self.drop(self.attention(self.norm_query(z), memory)), z)
         if self.lpm is not None and self.norm_lpm is not None:
             z = residual(self.drop(self.lpm(self.norm_lpm(z))), z)
         z = residual(self.drop(self.ffn(self.norm_ffn(z))), z)
