@@ -55,10 +55,10 @@ def compare(options: EvaluateConfig) -> list[Row]:
     device = Device(options.hardware.accelerator, options.hardware.threads)
     model = load_model(path, chosen_device(device))
     size = _size(model, options)
-    times = _times(model, options.key_ratios, size)
+    found = times(model, options.key_ratios, size)
     rows = [
         Row(ratio, miou, (time.ratio.median, time.ratio.lower, time.ratio.upper), time.a.median)
-        for ratio, miou, time in zip(options.key_ratios, mious, times, strict=True)
+        for ratio, miou, time in zip(options.key_ratios, mious, found, strict=True)
     ]
     where = f"{size[0]} x {size[1]}, {model.device}, {torch.get_num_threads()} threads, {processor_name()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,8 @@ def compare(options: EvaluateConfig) -> list[Row]:
     return rows
 
 
-def _times(model: TrainedModel, ratios: Sequence[int], size: Size) -> list[Ratio]:
+def times(model: TrainedModel, ratios: Sequence[int], size: Size) -> list[Ratio]:
+    """Of a pass over one image of `size` at each ratio, in rounds by turns with the first ratio's."""
     images = torch.rand(1, model.form.channels, *size, device=model.device) * 255
 
     def passed(ratio: int) -> None:
