@@ -53,9 +53,10 @@ class Gather(nn.Module):
 
 
 class CrossLayerBlock(nn.Module):
-    """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual."""
+    """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual.
 
-    key_ratio = 1  # see scaseg.models.layers.pooled_keys
+    pools: whether the memory is among the keys that protocol.key_ratio pools (scaseg.models.layers.pooled_keys).
+    """
 
     def __init__(
         self,
@@ -65,8 +66,10 @@ class CrossLayerBlock(nn.Module):
         lpm: str,
         drop_path: float,
         recompute: bool | str = "auto",
+        pools: bool = False,
     ) -> None:
         super().__init__()
+        self.key_ratio: int | None = 1 if pools else None
         self.norm_query = nn.LayerNorm(channels)
         self.norm_memory = nn.LayerNorm(memory_channels)
         self.attention = attention
@@ -79,7 +82,7 @@ class CrossLayerBlock(nn.Module):
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
         z: Tensor = x.permute(0, 2, 3, 1)
-        memory = pooled_keys(self.norm_memory(memory), self.key_ratio, self.training)
+        memory = pooled_keys(self.norm_memory(memory), self.key_ratio or 1, self.training)
         z = residual(self.drop(self.attention(self.norm_query(z), memory)), z)
         if self.lpm is not None and self.norm_lpm is not None:
             z = residual(self.drop(self.lpm(self.norm_lpm(z))), z)
@@ -154,17 +157,21 @@ class SCASegDecoder(nn.Module):
             sources = [stage - 1] if self.self_attention else range(4)
             memory_channels = sum(in_channels[j] for j in sources)
             attention: nn.Module
+            pools = False  # what takes time linear in the keys loses by fewer of them, and gains nothing
             if ranks_of:
                 attention = RankedCrossAttention(channels, memory_channels, ranks_of[stage], strip, strip_nodes)
             else:
                 each = qk_channels if attn == "sca" else channels // heads_of[stage]
                 attention = CrossAttention(channels, memory_channels, heads_of[stage], each, strip, strip_nodes)
+                pools = each > 2
             if query_pool > 1:
                 attention = PooledCrossAttention(attention, channels, memory_channels, query_pool)
             self.gathers[str(stage)] = Gather(
                 [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
             )
-            self.blocks[str(stage)] = CrossLayerBlock(channels, memory_channels, attention, lpm, drop_path, recompute)
+            self.blocks[str(stage)] = CrossLayerBlock(
+                channels, memory_channels, attention, lpm, drop_path, recompute, pools
+            )
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier: PointwiseConv | OffsetClassifier = PointwiseConv(embed_channels, num_classes)
