@@ -29,6 +29,8 @@ LATER: dict[str, object] = {
     "callbacks": {},
     "teacher": None,
     "distillation": {},
+    "more_data": [],
+    "protocol.key_ratio": 1,
     "dataset.channels": 3,
     "dataset.dtype": "uint8",
     "dataset.mean": None,
@@ -36,15 +38,20 @@ LATER: dict[str, object] = {
 }
 UNSEEN = ("groups", "channel_names", "show_channels")  # of a dataset's options those that change nothing learned
 IN_STEPS = ("max_steps", "val_every")
+MORE = "more_data"
 
 
 def identity(plain: Json, fingerprints: Mapping[str, str]) -> Json:
     """Of a run's configuration as plain values: of files their fingerprints count, not where they lie."""
     left = {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
     left["dataset"] = {key: value for key, value in left["dataset"].items() if key not in UNSEEN}
+    left[MORE] = [
+        {"weight": one["weight"], "mask_pixels": one["mask_pixels"], "data": fingerprints.get(f"{MORE}.{number}")}
+        for number, one in enumerate(plain.get(MORE, []))
+    ]
     for key, digest in fingerprints.items():
         part, _, option = key.partition(".")
-        if option:
+        if option and part != MORE:
             left[part] = {**left[part], option: digest}
         elif key in ("weights", "teacher"):
             left[key] = digest

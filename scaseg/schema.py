@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import PurePath
 
 from scaseg.data.augment import Augment
 from scaseg.errors import UserError
@@ -16,7 +17,9 @@ from scaseg.typed import (
     REQUIRED,
     Checked,
     Json,
+    Plain,
     Yaml,
+    check_range,
     number,
     one_of,
     to_plain,
@@ -159,6 +162,30 @@ class Device(Checked):
 
 
 @dataclass
+class MoreData(Checked):
+    """Images and masks that training draws from besides the dataset's own: a folder as dataset=folder reads it.
+
+    Its masks may be predicted ones (scaseg.predict confidence=); its classes.yaml names the dataset's classes.
+    """
+
+    section = "more_data"
+    data_dir: str = REQUIRED
+    weight: float = number(1.0, 1e-6, 1e6)  # samples of it for each one of the dataset's own
+    split: str = one_of("all", "all", "train", "val", "test")
+    images: str = "images"  # folders, within data_dir or absolute
+    masks: str = "masks"
+    image_suffix: str = ""
+    mask_suffix: str = ".png"
+    mask_pixels: str = one_of("upright", "upright", "stored")
+
+
+def without_places(more: Sequence[Plain]) -> list[Yaml]:
+    """Plain MoreData as it is told elsewhere: of paths of this machine the last name."""
+    places = ("data_dir", "images", "masks")
+    return [{key: PurePath(value).name if key in places else value for key, value in one.items()} for one in more]
+
+
+@dataclass
 class Settings(Checked):
     """All of a run that is not the choice of a class."""
 
@@ -171,6 +198,7 @@ class Settings(Checked):
     teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
     data_dir: str | None = None
+    more_data: list[MoreData] = field(default_factory=list)  # drawn from too: [{data_dir: DIR, weight: 0.5}]
     output_dir: str = "runs"
     records: str | None = None  # a folder of finished runs' records: one that lies there is not run, others leave one
     ckpt_path: str | None = "auto"
@@ -229,6 +257,8 @@ class EvaluateConfig(Checked):
     submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
     protocol: Yaml = field(default_factory=dict)
+    key_ratios: list[int] = field(default_factory=list)  # evaluates at each of these protocol.key_ratio, and times them
+    image_size: list[int] | None = None  # (height, width) to time them at; null: as the split's first image is seen
     metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None
@@ -237,6 +267,15 @@ class EvaluateConfig(Checked):
 
     def check(self) -> None:
         _check_metrics(self.metrics or ())
+        for ratio in self.key_ratios:
+            check_range("key_ratios", ratio, (1, 16))
+        if self.key_ratios and (len(set(self.key_ratios)) < max(2, len(self.key_ratios)) or self.submission):
+            raise UserError(
+                f"key_ratios={self.key_ratios}: two or more to compare, none twice and without a submission; of one"
+                " alone: protocol.key_ratio"
+            )
+        if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 32):
+            raise UserError(f"image_size={self.image_size}: (height, width) in pixels, each at least 32")
 
 
 def check_trainable(run: Run) -> None:

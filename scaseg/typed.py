@@ -147,6 +147,8 @@ def _value(hint: Any, value: Any) -> Any:
         return hint(value) if issubclass(hint, Part) else from_plain(hint, value)
     if get_origin(hint) is dict and isinstance(value, Mapping) and is_dataclass(get_args(hint)[1]):
         return {key: _value(get_args(hint)[1], one) for key, one in value.items()}
+    if get_origin(hint) is list and is_dataclass(get_args(hint)[0]):
+        return [_value(get_args(hint)[0], one) for one in value]
     return list(value) if isinstance(value, tuple) else value
 
 

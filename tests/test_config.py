@@ -143,6 +143,7 @@ CHOICES = (
     "offset",
     [0.5, 0.5],
     [{"a": 1}],
+    [{"data_dir": "x"}],
 )  # of some
 
 

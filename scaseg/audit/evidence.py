@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from scaseg.data.labels import IGNORE, Mask
-from scaseg.evaluation.row_bands import BAND_BYTES, Rows, Views
+from scaseg.evaluation.row_bands import BAND_BYTES, Rows
 
 TEMPERATURE = 0.1  # the paper's, of the softmin
 Floats = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def evidence(source: Rows, mask: Mask) -> Evidence:
     parts = []
     for start in range(0, height, rows):
         band = source.rows(start, min(height, start + rows))[0]
-        probability = band if isinstance(source, Views) else band.softmax(0)  # views are probabilities already
+        probability = band if source.probable else band.softmax(0)
         confidence, seen = probability.max(0)
         asked = given[start : start + rows].to(band.device)
         own = probability.gather(0, asked.clamp_max(classes - 1)[None])[0].masked_fill(asked == IGNORE, 1.0)

@@ -94,7 +94,7 @@ def _batches(done: list[TrainItem]) -> None:
 
 
 def _stepwise(samples: TrainSamples, source: FolderDataset, n: int, spent: dict[str, float]) -> TrainItem:
-    crop, pair = samples.crop, source.pairs[samples.index(n)]
+    crop, pair = samples.crop, source.pairs[samples.drawn(n)[1]]
     assert pair.mask is not None
     samples.pipeline.set_random_state(np.random.default_rng((samples.seed, n)), random.Random(n))
     factor = crop.py_random.uniform(*crop.scale)

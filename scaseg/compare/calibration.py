@@ -1,28 +1,11 @@
-"""Confidence of predictions, and how far it is from being right that often (Guo et al., ICML 2017)."""
+"""How far the confidence of predictions is from being right that often (Guo et al., ICML 2017)."""
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from scaseg.data.labels import IGNORE, Mask
-from scaseg.evaluation.row_bands import BAND_BYTES, Rows, Views
 
 Floats = npt.NDArray[np.float64]
-
-
-def labels_and_confidence(source: Rows) -> tuple[Tensor, Tensor]:
-    """The class with the highest score and its probability (B, H, W), band by band; arguments as of `best_class`."""
-    batch, classes, height, width = source.shape
-    rows = max(1, BAND_BYTES // (4 * batch * classes * width))
-    labels, confidence = [], []
-    for start in range(0, height, rows):
-        band = source.rows(start, min(height, start + rows))
-        highest, label = band.max(1)
-        labels.append(label.to(torch.uint8))
-        # of logits the softmax of the largest: exp(largest - logsumexp); views are probabilities already
-        confidence.append(highest if isinstance(source, Views) else torch.exp(highest - band.logsumexp(1)))
-    return torch.cat(labels, 1), torch.cat(confidence, 1)
 
 
 def calibration_counts(confidence: npt.NDArray[np.float32], prediction: Mask, truth: Mask, bins: int) -> Floats:

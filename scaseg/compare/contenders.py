@@ -11,14 +11,15 @@ import scaseg.torchvision_fix  # noqa: F401
 import torch
 from torch import Tensor
 
-from scaseg.compare.calibration import labels_and_confidence
 from scaseg.compare.options import Models
 from scaseg.data.build import build_source
 from scaseg.data.datasets import EvalItem
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
+from scaseg.evaluation.row_bands import labels_and_confidence
 from scaseg.identity import UNSEEN, without_later
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.progress import stage
 from scaseg.runs.folder import CHECKPOINTS, model_of, run_of
 from scaseg.schema import Run, Which
@@ -37,6 +38,7 @@ def predicted(model: TrainedModel, sample: EvalItem) -> tuple[Tensor, Tensor]:
     """An EvalSamples item -> train ids (H, W) as the evaluation has them, and their probabilities."""
     views = [view.permute(2, 0, 1)[None].to(model.device) for view in sample.get("views", [sample["image"]])]
     size = (sample["mask"].shape[0], sample["mask"].shape[1])
+    pool_keys(model.segmentor, model.protocol.key_ratio)
     labels, confidence = labels_and_confidence(scores(model.segmentor, views, size, model.protocol))
     return labels[0], confidence[0]
 
@@ -122,7 +124,8 @@ def identity_of(run: Run) -> str:
     """All that repetitions have in common: all but the seed, and the weights that each may have started from."""
     plain = {key: value for key, value in to_plain(run).items() if key in REPEATED}
     plain["dataset"] = {key: value for key, value in plain["dataset"].items() if key not in UNSEEN}
-    return json.dumps([without_later(plain), run.fingerprints.get("teacher")], sort_keys=True)
+    learned = run.fingerprints.get("teacher"), run.identity().get("more_data")
+    return json.dumps([without_later(plain), *learned], sort_keys=True)
 
 
 def _described(run: Run) -> str:

@@ -44,7 +44,8 @@ def contact_sheet(samples: TrainSamples, count: int) -> Picture:
             _framed(cv2.resize(picture, (CELL, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
             for picture in (image, draw.overlay(image, mask, samples.source.labels))
         ]
-        cells.append(_named(np.hstack(pair), samples.source.name(samples.index(n))))
+        source, index = samples.drawn(n)
+        cells.append(_named(np.hstack(pair), source.name(index)))
     while len(cells) % COLUMNS:
         cells.append(np.full_like(cells[0], 255))
     rows = [np.hstack(cells[k : k + COLUMNS]) for k in range(0, len(cells), COLUMNS)]

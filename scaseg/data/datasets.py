@@ -19,6 +19,7 @@ from scaseg.data.augment import Augment
 from scaseg.data.crop_source import CropSource, in_files
 from scaseg.data.folder import FolderDataset, Picture
 from scaseg.data.labels import Mask
+from scaseg.data.mixture import Mixture, same_images
 from scaseg.data.sizes import box_ratio
 from scaseg.data.source import Source
 from scaseg.data.transforms import ScaledCrop, training_pipeline
@@ -62,25 +63,36 @@ class EvalBatch(TypedDict):
     views: NotRequired[list[Tensor] | list[list[Tensor]]]
 
 
-def trained_on(train: Source | None, other: Source) -> int:
-    """How many images of `other` are among those of `train`."""
-    if not (isinstance(train, FolderDataset) and isinstance(other, FolderDataset)):
-        return 0
-    return len({pair.image for pair in train.pairs} & {pair.image for pair in other.pairs})
+def trained_on(train: Source | None, other: Source, more: Sequence[Source] = ()) -> int:
+    """How many images of `other` are among those of `train`, by their paths, or of `more`, copies among them too."""
+    seen = {number for one in more for number in same_images(other, one)}
+    if isinstance(train, FolderDataset) and isinstance(other, FolderDataset):
+        known = {pair.image for pair in train.pairs}
+        seen |= {number for number, pair in enumerate(other.pairs) if pair.image in known}
+    return len(seen)
 
 
 class TrainSamples(Dataset[TrainItem]):
     """Augmented samples indexed by the run's sample counter n = 0, 1, 2, ... across epochs.
 
-    Epoch n // len(source) goes through the source in an order of its own. form: of the source's pictures, with their
-    normalisation where they are no RGB of 8 bits.
+    Each epoch goes through the source in an order of its own. more: sources that are drawn from too, with their weights
+    (see scaseg.data.mixture), each in epochs of its own. form: of the sources' pictures, with their normalisation where
+    they are no RGB of 8 bits.
     """
 
-    def __init__(self, source: Source, augment: Augment, seed: int, form: Form = RGB):
+    def __init__(
+        self,
+        source: Source,
+        augment: Augment,
+        seed: int,
+        form: Form = RGB,
+        more: Sequence[tuple[Source, float]] = (),
+    ):
         self.source, self.seed, self.form = source, seed, form
+        self.mixture = Mixture([source, *(one for one, _ in more)], [weight for _, weight in more])
         self.augment, self.pipeline = augment, training_pipeline(augment, form)
         self.crop = next(one for one in self.pipeline.transforms if isinstance(one, ScaledCrop))
-        self._order: tuple[int, Any] = -1, None
+        self._orders: dict[int, tuple[int, Any]] = {}  # by source: the epoch and its order
 
     def __getitem__(self, n: int) -> TrainItem:
         generator = np.random.default_rng((self.seed, _AUGMENT, n))
@@ -88,19 +100,18 @@ class TrainSamples(Dataset[TrainItem]):
         # One generator for the whole pipeline: set_random_seed would give every transform the same numbers.
         self.pipeline.set_random_state(generator, draws)
         factor = draws.uniform(*self.crop.scale)
-        index = self.index(n)
-        if isinstance(self.source, FolderDataset) and not self.augment.before:
-            with in_files(self.source, index) as files:
+        source, index = self.drawn(n)
+        name = source.name(index)
+        if isinstance(source, FolderDataset) and not self.augment.before:
+            with in_files(source, index) as files:
                 if files is not None:
-                    return self._augmented(index, *self._nothing, factor, files)
-            image, mask = self.source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
+                    return self._augmented(name, *self._nothing, factor, files)
+            image, mask = source.read(index, lambda size: factor * box_ratio(size, self.crop.resize_box))
         else:
-            image, mask = self.source.read(index)
+            image, mask = source.read(index)
         if image.shape[2] != self.form.channels:
-            raise UserError(
-                f"{self.source.name(index)}: {image.shape[2]} channels, and dataset.channels={self.form.channels}"
-            )
-        return self._augmented(index, image, mask, factor)
+            raise UserError(f"{name}: {image.shape[2]} channels, and dataset.channels={self.form.channels}")
+        return self._augmented(name, image, mask, factor)
 
     @property
     def _nothing(self) -> tuple[Picture, Mask]:
@@ -109,7 +120,7 @@ class TrainSamples(Dataset[TrainItem]):
         return np.empty((1, 1, self.form.channels), dtype), np.empty((1, 1), np.uint8)
 
     def _augmented(
-        self, index: int, image: Picture, mask: Mask, factor: float, files: CropSource | None = None
+        self, name: str, image: Picture, mask: Mask, factor: float, files: CropSource | None = None
     ) -> TrainItem:
         """Raises UserError where the user's transforms do not take the image, or make no image of it.
 
@@ -117,7 +128,7 @@ class TrainSamples(Dataset[TrainItem]):
         """
         asked = self.augment.before or self.augment.transforms
         height, width = (image.shape[0], image.shape[1]) if files is None else files.size
-        where = f"augment, of {self.source.name(index)} ({width}x{height})"
+        where = f"augment, of {name} ({width}x{height})"
         size = self.crop.crop_size
         right = {"image": ((*size, image.shape[2]), image.dtype), "mask": (size, mask.dtype)}
         try:
@@ -128,19 +139,21 @@ class TrainSamples(Dataset[TrainItem]):
             if not asked:
                 raise
             raise UserError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-        for name, (shape, dtype) in right.items() if asked else ():
-            array = sample[name]
+        for what, (shape, dtype) in right.items() if asked else ():
+            array = sample[what]
             if (array.shape, array.dtype) != (shape, dtype):
-                raise UserError(f"{where}: the {name} becomes {array.shape} {array.dtype}, must be {shape} {dtype}")
+                raise UserError(f"{where}: the {what} becomes {array.shape} {array.dtype}, must be {shape} {dtype}")
         return {"image": torch.from_numpy(sample["image"]), "mask": torch.from_numpy(sample["mask"])}
 
-    def index(self, n: int) -> int:
-        """Which sample of the source is the n-th of the run."""
-        epoch, position = divmod(n, len(self.source))
-        if self._order[0] != epoch:
-            order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.source))
-            self._order = epoch, order
-        return int(self._order[1][position])
+    def drawn(self, n: int) -> tuple[Source, int]:
+        """Which sample of which source is the n-th of the run."""
+        number, before = self.mixture.place(n)
+        source = self.mixture.sources[number]
+        epoch, position = divmod(before, len(source))
+        if self._orders.get(number, (-1, None))[0] != epoch:
+            stream = (self.seed, _ORDER, epoch) if number == 0 else (self.seed, _ORDER, epoch, number)
+            self._orders[number] = epoch, np.random.default_rng(stream).permutation(len(source))
+        return source, int(self._orders[number][1][position])
 
 
 class EvalSamples(Dataset[EvalItem]):

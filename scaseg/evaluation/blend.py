@@ -62,6 +62,10 @@ class Blended:
     def shape(self) -> Shape:
         return *self.scores[0][0].shape[:2], self.bottom - self.top, self.across[-1].stop
 
+    @property
+    def probable(self) -> bool:
+        return self.scores[0][0].probable
+
     def rows(self, start: int, stop: int) -> Tensor:
         total: Tensor | None = None
         for down, row in zip(self.down, self.scores, strict=True):

@@ -45,9 +45,13 @@ def predict_labels(
     size: Size,
     protocol: Protocol | None = None,
     window_batch_size: int = 1,
+    least: float | None = None,
 ) -> Tensor:
-    """Train ids (B, *size) of images (B, 3, H, W): the class whose score is highest; arguments as of `scores`."""
-    return best_class(scores(model, images, size, protocol, window_batch_size))
+    """Train ids (B, *size) of images (B, 3, H, W): the class whose score is highest; arguments as of `scores`.
+
+    least: IGNORE where the class is less likely.
+    """
+    return best_class(scores(model, images, size, protocol, window_batch_size), least)
 
 
 def labels_at(logits: Tensor, size: Size) -> Tensor:

@@ -53,6 +53,7 @@ class Protocol(Checked):
     flip: bool = False  # each view mirrored too
     logits_resized: Resized = Resized.once
     mean_over: MeanOver = MeanOver.truth
+    key_ratio: int = number(1, 1, 16)  # keys and values pooled by it along each side: less time, the same weights
 
     def check(self) -> None:
         check_box("protocol.box", self.box)
@@ -80,6 +81,8 @@ class Protocol(Checked):
             size += f", scales {self.scales}"
         if self.flip:
             size += ", flipped too"
+        if self.key_ratio > 1:
+            size += f", keys pooled by {self.key_ratio}"
         return f"windows {self.window}, stride {self.stride}, {size}" if self.windows else f"whole image {size}"
 
     def seen_size(self, size: Size, scale: float = 1.0) -> Size:

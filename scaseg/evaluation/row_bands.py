@@ -1,10 +1,11 @@
 """Full-size logits that never exist at once: each map below yields the rows of a band on demand.
 
-A map has a `shape` (B, K, H, W) and `rows(start, stop)` -> float32 (B, K, stop - start, W). What is held are the
-model's own logits, at its stride; what is resized, averaged over windows or over views is one band.
+A map has a `shape` (B, K, H, W) and `rows(start, stop)` -> float32 (B, K, stop - start, W), logits, or probabilities
+where `probable` says so. What is held are the model's own logits, at its stride; what is resized, averaged over windows
+or over views is one band.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scaseg.data.labels import IGNORE
 from scaseg.models.layers.resize_rows import row_mix
 
 BAND_BYTES = 8 * 2**20  # float32 logits of one band, which on a CPU stay in the cache
@@ -23,6 +25,8 @@ class Rows(Protocol):
 
     @property
     def shape(self) -> Shape: ...
+    @property
+    def probable(self) -> bool: ...
     def rows(self, start: int, stop: int) -> Tensor: ...
 
 
@@ -31,6 +35,7 @@ class Held:
     """Logits (B, K, H, W) as a model gave them."""
 
     logits: Tensor
+    probable = False
 
     @property
     def shape(self) -> Shape:
@@ -51,6 +56,10 @@ class Resized:
     @property
     def shape(self) -> Shape:
         return *self.source.shape[:2], *self.size
+
+    @property
+    def probable(self) -> bool:
+        return self.source.probable
 
     def rows(self, start: int, stop: int) -> Tensor:
         batch, classes, source, _ = self.source.shape
@@ -79,6 +88,10 @@ class Windows:
     def shape(self) -> Shape:
         return *self.parts[0].shape[:2], *self.size
 
+    @property
+    def probable(self) -> bool:
+        return self.parts[0].probable
+
     def rows(self, start: int, stop: int) -> Tensor:
         total: Tensor | None = None
         seen = torch.zeros(stop - start, self.size[1])
@@ -101,6 +114,7 @@ class Views:
     """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped."""
 
     views: Sequence[tuple[Rows, bool]]
+    probable = True
 
     @property
     def shape(self) -> Shape:
@@ -116,12 +130,32 @@ class Views:
         return total.div_(len(self.views))
 
 
-def best_class(source: Rows) -> Tensor:
-    """Argmax over classes -> (B, H, W), uint8 where K allows, band by band."""
+def best_class(source: Rows, least: float | None = None) -> Tensor:
+    """Argmax over classes -> (B, H, W), uint8 where K allows, band by band; IGNORE where less likely than `least`."""
+    bands = []
+    for band in _bands(source):
+        labels = band.argmax(1).to(torch.uint8 if band.shape[1] <= 256 else torch.int64)
+        if least is not None:
+            labels.masked_fill_(_confidence(band, source.probable) < least, IGNORE)
+        bands.append(labels)
+    return torch.cat(bands, 1)
+
+
+def labels_and_confidence(source: Rows) -> tuple[Tensor, Tensor]:
+    """The class with the highest score and its probability (B, H, W), band by band; arguments as of `best_class`."""
+    bands = [(band.argmax(1).to(torch.uint8), _confidence(band, source.probable)) for band in _bands(source)]
+    labels, confidence = zip(*bands, strict=True)
+    return torch.cat(labels, 1), torch.cat(confidence, 1)
+
+
+def _bands(source: Rows) -> Iterator[Tensor]:
     batch, classes, height, width = source.shape
     rows = max(1, BAND_BYTES // (4 * batch * classes * width))
-    bands = [
-        source.rows(start, min(height, start + rows)).argmax(1).to(torch.uint8 if classes <= 256 else torch.int64)
-        for start in range(0, height, rows)
-    ]
-    return torch.cat(bands, 1)
+    for start in range(0, height, rows):
+        yield source.rows(start, min(height, start + rows))
+
+
+def _confidence(band: Tensor, probable: bool) -> Tensor:
+    """The highest probability over classes; of logits exp(largest - logsumexp), their softmax's."""
+    highest = band.amax(1)
+    return highest if probable else torch.exp(highest - band.logsumexp(1))

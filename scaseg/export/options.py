@@ -16,6 +16,7 @@ class ExportConfig(Checked):
     file: str | None = None  # null: export/ in the run's folder, named after the checkpoint
     output: str = one_of("logits", "logits", "labels")  # at a quarter of the size; or resized to the image's, argmax
     strip: str = one_of("spline", "exact", "spline")  # strip attention in linear time, or exact: the plain form
+    key_ratio: int | None = number(None, 1, 16)  # keys pooled by it in the file; null: the protocol's key_ratio
     int8: bool = False  # not of torch_export, safetensors: quantised, calibrated on the images of `calibration`
     calibration: str | None = None  # a folder, a file or a pattern
     calibration_images: int = number(64, 1)  # evenly spaced among them

@@ -20,6 +20,7 @@ from scaseg.exported.onnx_file import require_onnx, write_onnx
 from scaseg.exported.sessions import Run, onnx_session, openvino_session, torch_session
 from scaseg.files import new_folder, output_file
 from scaseg.models.build import normalisation
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.progress import stage
 from scaseg.runs.folder import run_of
 from scaseg.schema import Device
@@ -43,6 +44,9 @@ def export(options: ExportConfig, calibration: Sequence[Path]) -> Path:
         raise UserError(f"file={target} exists already; name another" + (", or overwrite=true" * target.is_file()))
     with stage("loading the model"):
         model = load_model(Path(options.ckpt))
+    if options.key_ratio is not None:
+        model.protocol = replace(model.protocol, key_ratio=options.key_ratio)
+        pool_keys(model.segmentor, options.key_ratio)
     if options.format == "safetensors":
         print(f"written: {save(model, target)}")
         return target

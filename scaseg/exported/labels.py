@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scaseg.data.labels import Mask
+from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.sizes import Size, windows
 from scaseg.evaluation.protocol import Protocol
 from scaseg.evaluation.protocol import Resized as Twice
@@ -23,14 +23,20 @@ BAND_BYTES = 8 * 2**20  # float32 logits of one band
 
 @dataclass(frozen=True)
 class Rows:
-    """size: (H, W) of the whole map; of: (start, stop) -> its rows."""
+    """size: (H, W) of the whole map; of: (start, stop) -> its rows, logits, or probabilities where `probable`."""
 
     size: Size
     of: Callable[[int, int], Floats]
+    probable: bool = False
 
 
-def predict_labels(run: Run, views: Sequence[npt.NDArray[Any]], size: Size, protocol: Protocol) -> Mask:
-    """Class ids (B, *size) of images (B, C, h, w) at the protocol's scales, by a file that gives logits."""
+def predict_labels(
+    run: Run, views: Sequence[npt.NDArray[Any]], size: Size, protocol: Protocol, least: float | None = None
+) -> Mask:
+    """Class ids (B, *size) of images (B, C, h, w) at the protocol's scales, by a file that gives logits.
+
+    least: IGNORE where the class is less likely.
+    """
     maps: list[tuple[Rows, bool]] = []
     for view in views:
         images = np.ascontiguousarray(view, np.float32)
@@ -39,7 +45,7 @@ def predict_labels(run: Run, views: Sequence[npt.NDArray[Any]], size: Size, prot
             if protocol.logits_resized is Twice.twice:
                 rows = resized(rows, (images.shape[2], images.shape[3]))
             maps.append((resized(rows, size), flipped))
-    return best_class(maps[0][0] if len(maps) == 1 else averaged(maps))
+    return best_class(maps[0][0] if len(maps) == 1 else averaged(maps), least)
 
 
 def held(logits: Floats) -> Rows:
@@ -84,15 +90,14 @@ def averaged(views: Sequence[tuple[Rows, bool]]) -> Rows:
     def rows(start: int, stop: int) -> Floats:
         total: Floats | None = None
         for source, flipped in views:
-            part = source.of(start, stop)
-            part = np.exp(part - part.max(1, keepdims=True))
-            part = part / part.sum(1, keepdims=True)
+            part = _softmax(source.of(start, stop))
             part = part[..., ::-1] if flipped else part
             total = part if total is None else total + part
         assert total is not None
+        total /= len(views)
         return total
 
-    return Rows(views[0][0].size, rows)
+    return Rows(views[0][0].size, rows, probable=True)
 
 
 def _logits(run: Run, images: Floats, windowed: tuple[Size, Size] | None) -> Rows:
@@ -125,12 +130,25 @@ def _logits(run: Run, images: Floats, windowed: tuple[Size, Size] | None) -> Row
     return Rows((height, width), rows)
 
 
-def best_class(source: Rows) -> Mask:
-    """Argmax over classes -> (B, H, W), uint8 where the classes allow, band by band."""
+def _softmax(logits: Floats) -> Floats:
+    """Over classes, of (B, K, h, W)."""
+    part: Floats = np.exp(logits - logits.max(1, keepdims=True))
+    part /= part.sum(1, keepdims=True)
+    return part
+
+
+def best_class(source: Rows, least: float | None = None) -> Mask:
+    """Argmax over classes -> (B, H, W), uint8 where the classes allow, band by band; IGNORE where below `least`."""
     height, width = source.size
     first = source.of(0, 1)
     batch, classes = first.shape[:2]
     band = max(1, BAND_BYTES // (4 * batch * classes * width))
     kind: Any = np.uint8 if classes <= 256 else np.int64
-    bands = [source.of(start, min(height, start + band)).argmax(1).astype(kind) for start in range(0, height, band)]
+    bands = []
+    for start in range(0, height, band):
+        rows = source.of(start, min(height, start + band))
+        labels = rows.argmax(1).astype(kind)
+        if least is not None:
+            labels[(rows if source.probable else _softmax(rows)).max(1) < np.float32(least)] = IGNORE
+        bands.append(labels)
     return np.concatenate(bands, 1)

@@ -53,11 +53,13 @@ class ExportedModel(Predictor):
     def predict_batch(self, images: Sequence[Picture]) -> list[Mask]:
         """See Predictor. Raises UserError where the file cannot do what the protocol asks for, or at this size."""
         size: Size = images[0].shape[0], images[0].shape[1]
+        if self.confidence is not None and self.untold:
+            raise UserError(f"{self.file}: {self.untold}")
         if reason := self.refusal(size):
             raise UserError(f"{self.file}: {reason}")
         views = batched(images, self.protocol)
         if self.metadata.output == "logits":
-            return list(predict_labels(self.session.run, views, size, self.protocol))
+            return list(predict_labels(self.session.run, views, size, self.protocol, self.confidence))
         (view,) = views
         labels = self.session.run(np.ascontiguousarray(view, np.float32))
         return [_at(one.astype(np.uint8 if len(self.classes) <= 256 else np.int64), size) for one in labels]
@@ -65,6 +67,11 @@ class ExportedModel(Predictor):
     def refusal(self, size: Size) -> str | None:
         """See Predictor."""
         least, windowed = self.metadata.least_side, self.protocol.windows
+        if (ratio := self.protocol.key_ratio) != (own := self.metadata.protocol.key_ratio):
+            return (
+                f"its keys are pooled by {own} in the file, and protocol.key_ratio={ratio}: scaseg.export"
+                f" key_ratio={ratio} writes one that does so, and a checkpoint takes any"
+            )
         seen = [self.seen_size(size, scale) for scale in self.protocol.scales]
         several = len(seen) > 1 or self.protocol.flip
         if windowed is not None:
@@ -78,6 +85,13 @@ class ExportedModel(Predictor):
                 f" needs {least}: a checkpoint takes it, or a larger protocol.box"
             )
         return None
+
+    @property
+    def untold(self) -> str | None:
+        """See Predictor."""
+        if self.metadata.output == "logits":
+            return None
+        return "it gives labels, and no probability of any: a checkpoint does, or scaseg.export output=logits"
 
     def digest(self) -> str:
         """Of the files."""

@@ -113,10 +113,12 @@ def predict_large(model: Predictor, one: Input, outputs: Outputs, cut: Cut, prog
             for kind, part in parts.items():
                 targets[kind].parent.mkdir(parents=True, exist_ok=True)
                 put(part, targets[kind], durable=False)
-            outputs.note(one)
-    if empty:
-        share = 100 * empty / (found.size[0] * found.size[1])
-        progress.say(f"{path}: {share:.1f} % of it are nodata ({found.nodata:g}), and {IGNORE} in its labels")
+            pixels = found.size[0] * found.size[1]
+            outputs.note(one, labelled=(pixels - empty, pixels))
+    if empty and found.nodata is not None:
+        unsure = "" if model.confidence is None else " or unsure"
+        share = 100 * empty / pixels
+        progress.say(f"{path}: {share:.1f} % of it are nodata ({found.nodata:g}){unsure}, and {IGNORE} in its labels")
 
 
 def _bands(model: Predictor, regions: Regions, tiling: Tiling, window_done: Callable[[], None]) -> Iterator[Mask]:

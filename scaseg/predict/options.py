@@ -21,6 +21,7 @@ class PredictConfig(Checked):
     write: str = one_of("both", "masks", "overlays", "both")
     overwrite: bool = False
     protocol: Yaml = field(default_factory=dict)
+    confidence: float | None = number(None, 0, 1)  # masks to learn from: what is less likely is ignored (255)
     batch_size: int = number(4, 1)  # images of one size at once
     max_pixels: int = number(2**25, 1)  # seen by the model at once; larger images in windows of WINDOW
     window: int | None = number(None, GRID)  # pixels of a side: all images in windows, at their own size
@@ -33,5 +34,7 @@ class PredictConfig(Checked):
         for key, pixels in (("window", self.window), ("overlap", self.overlap)):
             if pixels is not None and pixels % GRID:
                 raise UserError(f"{key}={pixels}: a multiple of {GRID}, such as {max(GRID, pixels // GRID * GRID)}")
+        if self.confidence is not None and self.write == "overlays":
+            raise UserError(f"confidence={self.confidence} is of masks: write=masks, or both")
         if self.overlap is not None and self.overlap > window // 2:
             raise UserError(f"overlap={self.overlap}: at most half a window, {window // 2} of {window}")

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from scaseg.data import draw
-from scaseg.data.labels import LabelTable, Mask
+from scaseg.data.labels import IGNORE, LabelTable, Mask
 from scaseg.errors import UserError
 from scaseg.files import write_bytes, write_json
 from scaseg.form import RGB, Form
 from scaseg.trained.images import Picture
-from scaseg.trained.record import LEGEND, RECORD, Named, check_names, origin, places, read_record, unchanged
+from scaseg.trained.record import LABELLED, LEGEND, RECORD, Named, check_names, origin, places, read_record, unchanged
 from scaseg.typed import Json
 
 _PART = ".part-"
@@ -62,11 +62,17 @@ class Outputs:
                 write_mask(path, mask, self.labels)
             else:
                 draw.write_jpeg(path, draw.overlay(draw.as_shown(image, self.form), mask, self.labels))
-        self.note(one)
+        self.note(one, labelled=(int((mask != IGNORE).sum()), mask.size))
 
-    def note(self, one: Named, damage: str | None = None) -> None:
-        """Note an input as done. Of damage, before its results get their names: the record goes first then."""
-        self.made[str(one.name)] = origin(one) if damage is None else {**origin(one), "damage": damage}
+    def note(self, one: Named, damage: str | None = None, labelled: tuple[int, int] | None = None) -> None:
+        """Note an input as done. Of damage, before its results get their names: the record goes first then.
+
+        labelled: pixels that are not IGNORE, and all; kept where a confidence was asked for.
+        """
+        noted: Json = {} if damage is None else {"damage": damage}
+        if labelled is not None and "confidence" in self.of:
+            noted |= dict(zip(LABELLED, labelled, strict=True))
+        self.made[str(one.name)] = {**origin(one), **noted}
         if damage is not None and self.of:
             self._write_record({"status": "running"}, {**self.planned, **self.made})
 

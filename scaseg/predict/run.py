@@ -4,14 +4,17 @@ import time
 from pathlib import Path
 
 from scaseg.config import merge_protocol
+from scaseg.errors import UserError
 from scaseg.exported.model import open_model
+from scaseg.identity import without_later
 from scaseg.predict.batches import Outcome, predict_all
 from scaseg.predict.large import Cut
 from scaseg.predict.options import PredictConfig
 from scaseg.predict.outputs import Outputs
+from scaseg.predict.pseudo_labels import as_training_data, write_classes
 from scaseg.trained.inputs import Found
 from scaseg.trained.record import KINDS, RECORD
-from scaseg.typed import to_plain
+from scaseg.typed import Json, to_plain
 
 NAMED = 20  # failures repeated at the end
 
@@ -20,13 +23,21 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     """Predict what was found into `options.output`; prints what was done."""
     model = open_model(options.ckpt, options.hardware, options.runtime)
     model.protocol = merge_protocol(model.protocol, options.protocol)
+    model.confidence = options.confidence
+    if options.confidence is not None and model.untold:
+        raise UserError(f"confidence={options.confidence}: {options.ckpt}: {model.untold}")
     kinds = KINDS if options.write == "both" else (options.write,)
-    of = {"model": model.digest(), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
+    protocol = without_later(to_plain(model.protocol), "protocol.")
+    of: Json = {"model": model.digest(), "protocol": protocol, "classes": list(model.classes)}
     cut = Cut(options.max_pixels, options.window, options.overlap)
     if cut.asked:
         of["windows"] = cut.asked
+    if options.confidence is not None:
+        of["confidence"] = options.confidence
     outputs = Outputs(Path(options.output), kinds, model.labels, of, model.form)
     outputs.begin(found.inputs, options.overwrite)
+    if options.confidence is not None:
+        write_classes(outputs.folder, model.labels)
     start = time.perf_counter()
     outcome = predict_all(model, found.inputs, outputs, options.batch_size, options.overwrite, cut)
     seconds = time.perf_counter() - start
@@ -46,6 +57,9 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
         if len(failed) > NAMED:
             print(f"  and {len(failed) - NAMED} more: see {outputs.folder / RECORD}")
     print(f"output:  {outputs.folder}")
+    if options.confidence is not None:
+        for line in as_training_data(outputs, found.inputs, options.confidence):
+            print(line)
     return outcome
 
 

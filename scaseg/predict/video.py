@@ -75,6 +75,8 @@ def predict_video(model: Predictor, one: Input, outputs: Outputs, batch_size: in
     """
     if not model.form.is_rgb:
         raise UserError(f"{one.path}: a video's frames are RGB of 8 bits, and this model takes {model.form.in_words}")
+    if model.confidence is not None:
+        raise UserError(f"{one.path}: confidence= writes masks to train on, beside images: save its frames as such")
     targets = outputs.files(one)
     reading = _opened(one.path)
     overlay: _Overlay | None = None

@@ -1,27 +1,32 @@
 """What a configuration asks for: the run's name, its data, and fingerprints of the files that determine its result."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaseg.data import fingerprint
 from scaseg.data.build import build_source
+from scaseg.data.mixture import Mixture, further
 from scaseg.data.normalisation import say_if_of_others, with_normalisation
 from scaseg.data.source import Source
 from scaseg.errors import UserError
+from scaseg.identity import MORE
 from scaseg.runs.folder import CHECKPOINTS, SAVED_WEIGHTS, checkpoint_of, model_of, weights_of
 from scaseg.schema import Run
 from scaseg.typed import to_plain
 
+DATA = ("classes", "train", "val")
+
 
 @dataclass(frozen=True)
 class Asked:
-    """config: with `fingerprints`. train: None for a run of no steps."""
+    """config: with `fingerprints`. train: None for a run of no steps. more: the sources of `more_data`, in order."""
 
     config: Run
     train: Source | None
     val: Source
+    more: Sequence[Source] = ()
 
     @property
     def folder(self) -> Path:
@@ -51,19 +56,24 @@ def of_sources(run: Run, train: Source | None, val: Source) -> Asked:
     """What a configuration asks for, of these images: they may be parts of a split, as folds are."""
     run = _with_files(run)
     data = {"classes": fingerprint.of_classes(val.labels)}
+    more: Sequence[Source] = ()
     if train is not None:
-        run = replace(run, training=run.training.in_epochs(len(train)))
+        more = further(run.more_data, run.dataset.form, val)
+        mixture = Mixture([train, *more], [one.weight for one in run.more_data])
+        run = replace(run, training=run.training.in_epochs(mixture.a_pass))
         data["train"] = fingerprint.of_split(train)
     data["val"] = fingerprint.of_split(val)
-    return Asked(_identified(_normalised(run), data), train, val)
+    for number, one in enumerate(more):
+        data[f"{MORE}.{number}"] = f"{fingerprint.of_split(one)} {fingerprint.of_classes(one.labels)}"
+    return Asked(_identified(_normalised(run), data), train, val, more)
 
 
 def name_of(run: Run, known: dict[str, dict[str, str]]) -> str:
     """The name alone. known: fingerprints of data by what asks for them, filled here: jobs of a sweep share theirs."""
-    question = json.dumps([to_plain(run.dataset), run.data_dir, run.training.max_steps == 0])
+    question = json.dumps([to_plain(run.dataset), run.data_dir, to_plain(run.more_data), run.training.max_steps == 0])
     if question not in known:
         found = asked(run).config.fingerprints
-        known[question] = {key: found[key] for key in ("classes", "train", "val") if key in found}
+        known[question] = {key: found[key] for key in found if key in DATA or key.startswith(f"{MORE}.")}
     return _identified(_with_files(_normalised(run)), known[question]).name
 
 

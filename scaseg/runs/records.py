@@ -8,11 +8,13 @@ from typing import Any
 
 from scaseg.errors import UserError
 from scaseg.files import check_writable, new_folder, replacing
+from scaseg.identity import MORE
 from scaseg.runs.counts import COUNTS
 from scaseg.runs.earlier import read_config
 from scaseg.runs.folder import RESULT
 from scaseg.runs.result import has_result, read_result, write_result
 from scaseg.runs.store import is_held
+from scaseg.schema import without_places
 
 BESIDE = ("metrics.csv", COUNTS)  # where the run has it
 PATHS = ("weights", "data_dir", "output_dir", "ckpt_path", "cache", "records")
@@ -36,6 +38,7 @@ def leave(run: Path, records: Path) -> Path:
     if has_result(record):
         return record
     result["config"] = _without_paths(result["config"])
+    result["config"][MORE] = without_places(result["config"].get(MORE, []))
     with new_folder(record) as beside:
         for name in BESIDE:
             if (run / name).is_file():

@@ -26,6 +26,7 @@ from scaseg.losses.cross_entropy import CrossEntropy
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.models.build import build_segmentor
 from scaseg.models.layers.offset_classifier import OffsetClassifier
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.earlier import read_config
 from scaseg.trained.model import NoDrawing
@@ -84,6 +85,7 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
         self._filled = filled = torch.get_default_device().type == "meta"
         with torch.device("cpu") if filled else nullcontext(), NoDrawing() if filled else nullcontext():
             built = build_segmentor(backbone, run.decoder, config.num_labels, run.dataset.form)
+        pool_keys(built, run.protocol.key_ratio)
         self.encoder, self.decoder = built.encoder, built.decoder
         self.register_buffer("mean", built.mean, persistent=False)
         self.register_buffer("std", built.std, persistent=False)

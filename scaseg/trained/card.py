@@ -1,6 +1,7 @@
 """The model card: front matter as the hub reads it, then data, protocol, figures and use, from result.json alone."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import yaml
 
@@ -121,7 +122,8 @@ def _training(config: Run, about: About) -> list[str]:
     if not recipe.max_steps:
         return [f"Not trained here: {_start(config)}, evaluated as they are (normalisation: {seen})."]
     return [
-        f"- data: {dataset.name}, split {dataset.train_split}, seed {config.seed}",
+        f"- data: {dataset.name}, split {dataset.train_split}, seed {config.seed}"
+        + "".join(f"; for each sample of it {one.weight:g} of `{Path(one.data_dir).name}`" for one in config.more_data),
         f"- step {about.get('step', UNKNOWN)} of {recipe.max_steps}, {recipe.batch_size} crops of"
         f" {' x '.join(map(str, config.augment.crop_size))} (height x width) each",
         f"- optimizer {_said(config.optimizer)}, learning rate {recipe.lr} (decoder x {recipe.decoder_lr_mult}),"

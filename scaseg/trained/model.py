@@ -21,6 +21,7 @@ from scaseg.evaluation.row_bands import Rows
 from scaseg.evaluation.views import batched
 from scaseg.form import Form
 from scaseg.models.build import build_segmentor
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
 from scaseg.schema import Run
@@ -102,18 +103,21 @@ class TrainedModel(Predictor):
         kept: what is kept for it of the model's logits.
         """
         size = image.shape[0], image.shape[1]
+        pool_keys(self.segmentor, protocol.key_ratio)
         seen = self.views([image], protocol)
         return scores(lambda images: kept(self.segmentor(images)), seen, size, protocol, WINDOWS_AT_ONCE)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
-        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE)
+        pool_keys(self.segmentor, self.protocol.key_ratio)
+        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE, self.confidence)
 
 
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     """See scaseg.load."""
     stored = read_stored(path)
     segmentor = build_trained(stored.config, len(stored.classes), stored.tensors, path)
+    pool_keys(segmentor, stored.config.protocol.key_ratio)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
         segmentor, tuple(stored.classes), colours, stored.config.protocol, stored.config, stored.about, path

@@ -19,11 +19,13 @@ from scaseg.trained.images import Picture, as_picture
 class Predictor(ABC):
     """classes: names in the order of the ids that `predict` returns; colours (K, 3) uint8, so that `colours[labels]`
     is a picture. protocol: the size and windows at which the model was evaluated, and at which it predicts.
+    confidence: what is less likely, by the largest softmax probability of a pixel, is IGNORE (255); None: nothing is.
     """
 
     classes: tuple[str, ...]
     colours: npt.NDArray[uint8]
     protocol: Protocol
+    confidence: float | None = None
 
     @property
     def labels(self) -> LabelTable:
@@ -55,6 +57,11 @@ class Predictor(ABC):
 
     def refusal(self, size: Size) -> str | None:
         """Why it cannot predict an image of this size; None where it can."""
+        return None
+
+    @property
+    def untold(self) -> str | None:
+        """Why it cannot tell how likely its answers are; None where it can."""
         return None
 
     @abstractmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from scaseg.errors import UserError
 from scaseg.files import new_folder
 from scaseg.models.build import normalisation
+from scaseg.schema import without_places
 from scaseg.trained.card import model_card, weights_name
 from scaseg.trained.model import TrainedModel
 from scaseg.trained.stored import CARD, CODE, CONFIG, FORMAT, OF_THE_MODEL, WEIGHTS
@@ -54,6 +55,7 @@ def description(model: TrainedModel) -> Json:
     for part in (plain["backbone"], plain):
         if part.get("weights"):  # a path of the machine of training means nothing elsewhere
             part["weights"] = weights_name(str(part["weights"]))
+    plain["more_data"] = without_places(plain["more_data"])
     mean, std = normalisation(model.config.backbone, model.form)
     return {
         "library_name": "scaseg",

@@ -12,6 +12,7 @@ from scaseg.errors import UserError
 from scaseg.typed import Json
 
 RECORD, LEGEND = "predictions.json", "legend.png"
+LABELLED = ("labelled", "pixels")  # of a file's masks, where a confidence was asked for
 _IMAGE = {"masks": ".png", "overlays": ".jpg"}
 _MAP = {"masks": ".tif", "overlays": ".jpg"}
 _VIDEO = {"masks": "", "overlays": ".mp4"}  # masks: a folder of frames
@@ -75,7 +76,7 @@ def unchanged(entry: Mapping[str, Any] | None, one: Named) -> bool:
     """Whether an entry of the record is of this file as it is now."""
     if entry is None:
         return False
-    return {key: value for key, value in entry.items() if key != "damage"} == origin(one)
+    return {key: value for key, value in entry.items() if key not in ("damage", *LABELLED)} == origin(one)
 
 
 def read_record(folder: Path) -> Json | None:

@@ -21,7 +21,7 @@ CODE = "modeling_scaseg.py"  # what transformers runs of a saved folder
 FORMAT = 1  # of config.json
 OF_THE_MODEL = (  # of a configuration
     *("backbone", "decoder", "dataset", "protocol", "augment", "training", "loss", "optimizer", "schedule"),
-    *("weights", "teacher", "distillation", "seed"),
+    *("weights", "teacher", "distillation", "more_data", "seed"),
 )
 
 

@@ -37,7 +37,8 @@ def label_bands(
             scores.append(model.scores(picture, protocol, _apart))
             window_done()
         rows.append((one, scores))
-        labels = _labels(Blended(one.start, until, [span for span, _ in rows], across, [found for _, found in rows]))
+        blended = Blended(one.start, until, [span for span, _ in rows], across, [found for _, found in rows])
+        labels = _labels(blended, model.confidence)
         labels[nothing[: until - one.start]] = IGNORE
         yield labels
 
@@ -56,6 +57,6 @@ def _apart(logits: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _labels(seen: Blended) -> Mask:
-    labels: Mask = best_class(seen)[0].cpu().numpy()
+def _labels(seen: Blended, least: float | None) -> Mask:
+    labels: Mask = best_class(seen, least)[0].cpu().numpy()
     return labels

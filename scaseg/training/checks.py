@@ -12,6 +12,7 @@ from torch.func import functional_call
 from scaseg.data.augment import Augment
 from scaseg.data.folder import FolderDataset
 from scaseg.data.image_folder import ImageFolder
+from scaseg.data.mixture import Mixture
 from scaseg.data.source import Source
 from scaseg.data.survey import survey
 from scaseg.errors import UserError
@@ -26,6 +27,7 @@ MOST_MASKS, MOST_SECONDS = 2_000, 5.0  # looked at before a training
 
 def check_data(run: Asked) -> None:
     """Raise UserError where there is nothing to learn or to score; say which classes train has no pixel of."""
+    _check_more(run)
     for name, source in (("train", run.train), ("val", run.val)):
         if not isinstance(source, FolderDataset):
             continue
@@ -45,6 +47,30 @@ def check_data(run: Asked) -> None:
         if name == "train" and (all_seen or found.own):
             for sentence in found.sentences():
                 log.warning(sentence)
+
+
+def _check_more(run: Asked) -> None:
+    """Raise UserError where one of the further folders teaches nothing."""
+    for one, source in zip(run.config.more_data, run.more, strict=True):
+        assert isinstance(source, FolderDataset)
+        _check_sizes(source)
+        found = survey(source, MOST_MASKS, seconds=MOST_SECONDS)
+        if found.seen == found.masks and not found.present:
+            raise UserError(
+                f"more_data, {one.data_dir}: no pixel of its {found.masks} masks is labelled, so nothing is learned of"
+                " them; of predicted ones a lower confidence= keeps more"
+            )
+
+
+def drawn_from(run: Asked) -> Iterator[str]:
+    """In which proportion training draws from its split and from further folders."""
+    if run.train is not None and run.more:
+        more = run.config.more_data
+        called = [f"{run.config.dataset.name}'s {run.train.split}", *(one.data_dir for one in more)]
+        mixture = Mixture([run.train, *run.more], [one.weight for one in more])
+        of_each = zip(mixture.shares, called, mixture.sources, strict=True)
+        shown = ", ".join(f"{share:.1%} of {name} ({len(source)} images)" for share, name, source in of_each)
+        yield f"of the training samples are {shown}"
 
 
 def _check_sizes(source: FolderDataset) -> None:
@@ -112,6 +138,8 @@ def _ignored(config: Run, source: Source) -> Iterator[str]:
         )
     if not config.dataset.form.is_rgb and config.augment.photometric and config.augment.hue != Augment().hue:
         yield f"augment.hue={config.augment.hue} does nothing: {config.dataset.form.in_words} have no hue"
+    if config.more_data and not recipe.max_steps:
+        yield "more_data does nothing with training.max_steps=0, which trains on nothing"
     on_disk = isinstance(source, FolderDataset)
     if hardware.cache is not None and not on_disk:
         yield f"hardware.cache={hardware.cache} does nothing: dataset={config.dataset.name} has no files"

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -73,10 +73,10 @@ class SegmentationData(LightningDataModule):
     """Training and evaluation loaders of one configuration.
 
     train and val: the sources of these splits, or None where
-    one is not wanted.
+    one is not wanted; more: those of config.more_data, in order.
     """
 
-    def __init__(self, config: Run, train: Source | None, val: Source | None) -> None:
+    def __init__(self, config: Run, train: Source | None, val: Source | None, more: Sequence[Source] = ()) -> None:
         super().__init__()
         world = config.hardware.world_size
         if val is not None and len(val) < world:
@@ -87,9 +87,10 @@ class SegmentationData(LightningDataModule):
         self.config = config
         self.train_source = train
         self.val_source = val
+        self.more = more
         if config.hardware.cache is not None:
             cache = Cache(config.hardware.cache)
-            for source in (train, val):
+            for source in (train, val, *more):
                 if isinstance(source, FolderDataset):
                     source.cache = cache
 
@@ -106,7 +107,9 @@ class SegmentationData(LightningDataModule):
             rank=rank,
             world_size=world,
         )
-        samples = TrainSamples(self.train_source, self.config.augment, self.config.seed, self.config.dataset.form)
+        more = [(source, one.weight) for source, one in zip(self.more, self.config.more_data, strict=True)]
+        form = self.config.dataset.form
+        samples = TrainSamples(self.train_source, self.config.augment, self.config.seed, form, more)
         return self._loader(samples, batch_sampler=batches, collate_fn=collate_train)
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -14,13 +14,14 @@ from scaseg.config import merge_protocol
 from scaseg.data import fingerprint
 from scaseg.data.build import build_source
 from scaseg.data.datasets import trained_on
+from scaseg.data.mixture import folder_of
 from scaseg.data.source import Source
 from scaseg.errors import UserError
 from scaseg.evaluation.metrics import table
 from scaseg.evaluation.more_metrics import lines
 from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.files import check_writable
-from scaseg.parts import DatasetPart
+from scaseg.identity import without_later
 from scaseg.runs.checkpoint import check_architecture, read_checkpoint
 from scaseg.runs.counts import write_counts
 from scaseg.runs.figures import describe, more_figures
@@ -97,7 +98,7 @@ def evaluate(options: EvaluateConfig) -> Result:
         "split": split,
         "images": len(source),
         "fingerprint": data,
-        "evaluated_images_trained_on": _trained_on(run.dataset, data_dir, source),
+        "evaluated_images_trained_on": _trained_on(run, data_dir, source),
         "submission": None if submission is None else str(submission.archive),
         "world_size": trainer.world_size,
     }
@@ -121,13 +122,14 @@ def evaluate(options: EvaluateConfig) -> Result:
     return result
 
 
-def _trained_on(dataset: DatasetPart, data_dir: str | None, source: Source) -> int | None:
-    """How many of these images the checkpoint was trained on; None where its train split is not there to look."""
+def _trained_on(run: Run, data_dir: str | None, source: Source) -> int | None:
+    """How many of these images the checkpoint was trained on; None where what it learned from is not there to look."""
     try:
-        train_source = build_source(dataset, data_dir, dataset.train_split)
+        train_source = build_source(run.dataset, data_dir, run.dataset.train_split)
+        more = [folder_of(one) for one in run.more_data]
     except UserError:
         return None
-    seen = trained_on(train_source, source)
+    seen = trained_on(train_source, source, more)
     if seen:
         log.warning("%d of these %d images were trained on: figures on them say nothing of others", seen, len(source))
     return seen
@@ -138,6 +140,7 @@ def _output_folder(path: Path, split: str, data: str, run: Run, output: str | No
         if has_result(Path(output)):
             raise UserError(f"output={output} holds a result.json already: name another folder")
         return Path(output)
-    told = f"{data} {sorted(to_plain(run.protocol).items())}{sorted(run.metrics) or ''}".encode()
+    protocol = without_later(to_plain(run.protocol), "protocol.")
+    told = f"{data} {sorted(protocol.items())}{sorted(run.metrics) or ''}".encode()
     digest = hashlib.sha256(path.read_bytes() + told).hexdigest()[:8]
     return run_of(path) / "evaluation" / f"{split}-{path.stem}-{digest}"

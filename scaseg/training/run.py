@@ -29,7 +29,7 @@ from scaseg.runs.result import Result, git_commit, has_result, read_result, writ
 from scaseg.runs.store import claimed, reporting
 from scaseg.schema import Run
 from scaseg.training.checkpoints import Checkpoints
-from scaseg.training.checks import check_batch, check_data, say_ignored, synchronises
+from scaseg.training.checks import check_batch, check_data, drawn_from, say_ignored, synchronises
 from scaseg.training.class_pixels import sentences, with_pixels
 from scaseg.training.csv_log import CsvLog
 from scaseg.training.datamodule import SegmentationData
@@ -75,7 +75,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     teacher = load_teacher(config.teacher, run.val.labels) if config.teacher and recipe.max_steps else None
     task = SegmentationTask(config, run.val.labels, teacher)
     task.configure_optimizers()  # what it refuses is said before there is a folder
-    data = SegmentationData(config, run.train, run.val)
+    data = SegmentationData(config, run.train, run.val, run.more)
     start = find_start(folder, config, task) if recipe.max_steps else Start()
     if not recipe.max_steps:
         load_weights(config, task)
@@ -94,7 +94,7 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     if recipe.compile:
         task.model.compile()
     with _logged(folder, first, "resuming" if start.checkpoint else "starting", watch.checkpoints):
-        for sentence in sentences(config, run.val.labels) if first else ():
+        for sentence in (*sentences(config, run.val.labels), *drawn_from(run)) if first else ():
             log.info(sentence)
         for one in logs if first else ():
             if isinstance(one, Rewinds):

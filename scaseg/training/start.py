@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from scaseg.errors import UserError
-from scaseg.identity import NOT_IDENTITY
+from scaseg.identity import MORE, NOT_IDENTITY
 from scaseg.models.encoders.weights import load_encoder_weights
 from scaseg.models.weights import load_model_weights
 from scaseg.runs.checkpoint import Checkpoint, check_architecture, read_checkpoint
@@ -116,7 +116,7 @@ def load_weights(config: Run, task: SegmentationTask) -> None:
 
 
 def _same_data(saved: Run, config: Run, path: Path) -> None:
-    other = [what for key, what in DATA.items() if key in _other_data(saved, config)]
+    other = [_called(key) for key in _other_data(saved, config) if key != "val"]
     if other:
         raise UserError(
             f"{path} was trained on other data than data_dir={config.data_dir} holds ({' and '.join(other)} differ):"
@@ -128,7 +128,13 @@ def _same_data(saved: Run, config: Run, path: Path) -> None:
 
 def _other_data(saved: Run, config: Run) -> list[str]:
     then, now = saved.fingerprints, config.fingerprints
-    return [key for key in (*DATA, "val") if key in then and key in now and then[key] != now[key]]
+    more = [key for key in now if key.startswith(f"{MORE}.")]
+    return [key for key in (*DATA, *more, "val") if key in then and key in now and then[key] != now[key]]
+
+
+def _called(key: str) -> str:
+    """What a fingerprint is of."""
+    return (DATA | {"val": VAL}).get(key, "the images or masks of more_data")
 
 
 def _say_of_other_data(folder: Path, config: Run) -> None:
@@ -143,7 +149,7 @@ def _say_of_other_data(folder: Path, config: Run) -> None:
             continue
         differ = _other_data(saved, config)
         if differ and not any(True for _ in _changes(saved, config)):
-            names = " and ".join((DATA | {"val": VAL})[key] for key in differ)
+            names = " and ".join(_called(key) for key in differ)
             mend = f"ckpt_path={last}" if differ == ["val"] else f"weights={last}"
             log.warning(
                 "%s was cut off, and %s have changed since: this is a new run; %s starts from it", other, names, mend
@@ -181,7 +187,7 @@ def _arranged(run: Run) -> str:
 
 
 def _changes(saved: Run, config: Run) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    then, now = dotted(to_plain(saved)), dotted(to_plain(config))
+    then, now = (dotted({**to_plain(run), MORE: run.identity().get(MORE, [])}) for run in (saved, config))
     for key in now:
         if key in then and then[key] != now[key] and key.split(".")[0] not in (*NOT_IDENTITY, "fingerprints"):
             yield key, (then[key], now[key])

@@ -19,6 +19,7 @@ from scaseg.evaluation.more_metrics import LOSS
 from scaseg.models.build import build_segmentor
 from scaseg.models.encoders.stages import freeze, kept
 from scaseg.models.layers.block_recompute import recompute_blocks
+from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.runs.checkpoint import write_into
 from scaseg.schema import Run
 from scaseg.trained.model import TrainedModel
@@ -41,6 +42,7 @@ class SegmentationTask(LightningModule):
         self.labels = labels
         self.protocol = config.protocol
         self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes, config.dataset.form)
+        pool_keys(self.model, config.protocol.key_ratio)
         self.frozen_norms = freeze(self.model.encoder, config.backbone.freeze)
         if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
             raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")

@@ -5,35 +5,10 @@ import scaseg.torchvision_fix  # noqa: F401
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torchmetrics.classification import MulticlassCalibrationError
 
-from scaseg.compare import calibration
-from scaseg.compare.calibration import calibration_counts, expected_calibration_error, labels_and_confidence
+from scaseg.compare.calibration import calibration_counts, expected_calibration_error
 from scaseg.data.labels import IGNORE
-from scaseg.evaluation.inference import scores
-from scaseg.evaluation.protocol import Protocol
-from scaseg.evaluation.row_bands import Held, Resized
-
-
-def test_confidence_is_the_softmax_of_the_resized_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    logits = 5 * torch.randn(1, 6, 9, 13)
-    for size in ((36, 52), (35, 40), (9, 13), (5, 6)):
-        expected, labels = F.interpolate(logits, size=size, mode="bilinear").softmax(1).max(1)
-        for rows in (1000, 4):
-            monkeypatch.setattr(calibration, "BAND_BYTES", 4 * 6 * size[1] * rows)
-            found = labels_and_confidence(Resized(Held(logits), size))
-            torch.testing.assert_close(found[1], expected, rtol=1e-4, atol=1e-6)
-            assert (found[0] == labels).all()
-
-
-def test_confidence_of_several_views_is_their_mean_probability() -> None:
-    torch.manual_seed(0)
-    images = torch.randn(1, 6, 8, 10)
-    found, confidence = labels_and_confidence(scores(lambda x: x * 3, images, (8, 10), Protocol(flip=True)))
-    assert (found == images.argmax(1)).all()
-    torch.testing.assert_close(confidence, (3 * images).softmax(1).amax(1))
 
 
 def test_calibration_error_is_torchmetrics() -> None:

@@ -43,7 +43,7 @@ def test_names_padding_and_what_is_ignored_are_said(monkeypatch):
     monkeypatch.setattr(draw, "write", lambda picture, text, x, y, scale: said.append((text, x, picture.shape[1])))
     samples = TrainSamples(Shapes(size=[64, 80], length=3), AUGMENT, 3)
     contact_sheet(samples, 2)
-    assert [text for text, *_ in said][:2] == [samples.source.name(samples.index(n)) for n in (0, 1)]
+    assert [text for text, *_ in said][:2] == [samples.source.name(samples.drawn(n)[1]) for n in (0, 1)]
     assert not {"ignored", "padding (ignored)"} & {text for text, *_ in said}
     said.clear()
     contact_sheet(TrainSamples(Drawn(size=[64, 80], length=3), replace(AUGMENT, crop_size=[320, 320]), 3), 1)

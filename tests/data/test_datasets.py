@@ -54,11 +54,11 @@ def test_item():
 
 def test_every_epoch_is_a_permutation_of_its_own():
     data = samples(length=50)
-    epochs = [[data.index(n) for n in range(e * 50, e * 50 + 50)] for e in range(4)]
+    epochs = [[data.drawn(n)[1] for n in range(e * 50, e * 50 + 50)] for e in range(4)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
-    assert data.index(3) == epochs[0][3]  # back again
-    assert [samples(seed=1, length=50).index(n) for n in range(50)] != epochs[0]
+    assert data.drawn(3)[1] == epochs[0][3]  # back again
+    assert [samples(seed=1, length=50).drawn(n)[1] for n in range(50)] != epochs[0]
 
 
 def test_same_image_twice_is_augmented_anew():

@@ -145,7 +145,7 @@ def test_what_comes_first_sees_the_whole_picture(tmp_path: Path) -> None:
     augment = replace(STILL, crop_size=[32, 32], scale=[0.4, 0.4], resize_box=None)
     cut = {"_target_": "albumentations.Crop", "x_min": 3, "y_min": 2, "x_max": 63, "y_max": 40}
     samples = TrainSamples(source, replace(augment, before=[cut]), 0)
-    image, mask = source.read(samples.index(0))
+    image, mask = source.read(samples.drawn(0)[1])
     sample = training_pipeline(augment)(image=image[2:40, 3:63], mask=mask[2:40, 3:63], factor=0.4)
     assert np.array_equal(samples[0]["image"].numpy(), sample["image"])
     assert np.array_equal(samples[0]["mask"].numpy(), sample["mask"])

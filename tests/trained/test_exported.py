@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from scaseg.predict.run import predict
 from scaseg.schema import Device
 from scaseg.trained.inputs import find_inputs
 from scaseg.trained.model import TrainedModel
+from tests.trained.broken import good_files
 from tests.trained.conftest import exported_again
 
 Picture = np.ndarray[Any, Any]
@@ -201,3 +203,18 @@ def test_metadata_is_read_as_it_was_written(form: Form) -> None:
             read_metadata({key: text for key, text in given.texts().items() if key != name}, "it")
     with pytest.raises(UserError, match=r"it: its metadata has 2 classes, colours of shape \(1, 3\)"):
         read_metadata({**given.texts(), "colours": "[[1,2,3]]"}, "it")
+
+
+def test_labels_do_not_tell_how_likely_they_are(labels_file: Path, photo: Picture, tmp_path: Path) -> None:
+    good_files(tmp_path / "in", 1, photo)
+    options = PredictConfig(str(labels_file), str(tmp_path / "in"), str(tmp_path / "out"), confidence=0.3)
+    with pytest.raises(UserError, match=r"confidence=0\.3: .*onnx: it gives labels, and no probability of any"):
+        predict(options, find_inputs(options.input, options.output))
+    assert not (tmp_path / "out").exists()
+
+
+def test_keys_are_pooled_in_the_file_or_not_at_all(labels_file: Path, large: Picture) -> None:
+    model = scaseg.load(labels_file)
+    model.protocol = replace(model.protocol, key_ratio=2)
+    with pytest.raises(UserError, match=r"pooled by 1 in the file, and protocol\.key_ratio=2: scaseg\.export"):
+        model.predict(large)

@@ -20,6 +20,7 @@ from scaseg.models.layers.in_place import residual
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.pooled_keys import pooled_keys
 from scaseg.models.layers.ranked_attention import RankedCrossAttention
 from scaseg.models.layers.recompute import CHOICES
 from scaseg.models.layers.resize import divided_up
@@ -52,7 +53,10 @@ class Gather(nn.Module):
 
 
 class CrossLayerBlock(nn.Module):
-    """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual."""
+    """CLB (equations 5-7), pre-norm: attention over the memory, local perception, mix-FFN, each with a residual.
+
+    pools: whether the memory is among the keys that protocol.key_ratio pools (scaseg.models.layers.pooled_keys).
+    """
 
     def __init__(
         self,
@@ -64,8 +68,10 @@ class CrossLayerBlock(nn.Module):
         recompute: bool | str = "auto",
         lpm_channels: int | None = None,
         ffn_channels: int | None = None,
+        pools: bool = False,
     ) -> None:
         super().__init__()
+        self.key_ratio: int | None = 1 if pools else None
         self.norm_query = nn.LayerNorm(channels)
         self.norm_memory = nn.LayerNorm(memory_channels)
         self.attention = attention
@@ -78,7 +84,8 @@ class CrossLayerBlock(nn.Module):
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x (B, C, H, W), memory (B, h, w, T) -> (B, C, H, W)."""
         z: Tensor = x.permute(0, 2, 3, 1)
-        z = residual(self.drop(self.attention(self.norm_query(z), self.norm_memory(memory))), z)
+        memory = pooled_keys(self.norm_memory(memory), self.key_ratio or 1, self.training)
+        z = residual(self.drop(self.attention(self.norm_query(z), memory)), z)
         if self.lpm is not None and self.norm_lpm is not None:
             z = residual(self.drop(self.lpm(self.norm_lpm(z))), z)
         z = residual(self.drop(self.ffn(self.norm_ffn(z))), z)
@@ -160,18 +167,20 @@ class SCASegDecoder(nn.Module):
             memory_channels = sum(in_channels[j] for j in sources)
             attention: nn.Module
             strips = strip, strip_nodes, values.get(stage)
+            pools = False  # what takes time linear in the keys loses by fewer of them, and gains nothing
             if ranks_of:
                 attention = RankedCrossAttention(channels, memory_channels, ranks_of[stage], *strips)
             else:
                 each = qk_channels if attn == "sca" else channels // heads_of[stage]
                 attention = CrossAttention(channels, memory_channels, heads_of[stage], each, *strips)
+                pools = each > 2
             if query_pool > 1:
                 attention = PooledCrossAttention(attention, channels, memory_channels, query_pool)
             self.gathers[str(stage)] = Gather(
                 [in_channels[j] for j in sources], [STRIDE_RATIOS[j] * query_pool for j in sources]
             )
             self.blocks[str(stage)] = CrossLayerBlock(
-                channels, memory_channels, attention, lpm, drop_path, recompute, lpms.get(stage), ffns.get(stage)
+                channels, memory_channels, attention, lpm, drop_path, recompute, lpms.get(stage), ffns.get(stage), pools
             )
         self.fuse = Fuse(in_channels, embed_channels, fuse)
         self.dropout = nn.Dropout2d(dropout)

@@ -14,6 +14,7 @@ from scaseg.models.encoders.mit import PatchEmbed, from_map, to_map
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
 from scaseg.models.layers.pointwise import PointwiseConv
+from scaseg.models.layers.pooled_keys import pooled_keys
 
 KERNEL, STRIDE = 3, 2  # of convolutional self-attention
 POSITIONS = KERNEL * KERNEL
@@ -84,6 +85,8 @@ class SharedDilatedConv(nn.Module):
 class RecursiveAtrousSelfAttention(nn.Module):
     """RASA: attention with multi-scale queries and reduced keys and values, twice with the same weights."""
 
+    key_ratio = 1  # see scaseg.models.layers.pooled_keys
+
     def __init__(self, channels: int, heads: int, sr_ratio: int) -> None:
         super().__init__()
         self.heads = heads
@@ -102,6 +105,7 @@ class RecursiveAtrousSelfAttention(nn.Module):
         query = from_map(self.ds(to_map(self.q(x))))
         query = query.reshape(batch, height * width, self.heads, -1).transpose(1, 2)
         context = self.norm(from_map(self.sr(to_map(x)))) if self.sr_ratio > 1 else x
+        context = pooled_keys(context, self.key_ratio, self.training)
         key_value = self.kv(context).view(batch, -1, 2, self.heads, channels // self.heads)
         key, value = key_value.permute(2, 0, 3, 1, 4)
         out = F.scaled_dot_product_attention(query, key, value)

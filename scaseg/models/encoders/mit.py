@@ -16,6 +16,7 @@ from scaseg.models.encoders.widths import ffn_widths
 from scaseg.models.layers.bands import in_row_bands
 from scaseg.models.layers.drop import drop_path as drop_path_layer
 from scaseg.models.layers.init import init_weights
+from scaseg.models.layers.pooled_keys import pooled_keys
 
 
 def to_map(x: Tensor) -> Tensor:
@@ -45,6 +46,8 @@ class PatchEmbed(nn.Module):
 class Attention(nn.Module):
     """Self-attention whose keys and values come from the map reduced by a convolution of `sr_ratio`."""
 
+    key_ratio = 1  # see scaseg.models.layers.pooled_keys
+
     def __init__(self, channels: int, heads: int, sr_ratio: int, eps: float) -> None:
         super().__init__()
         self.heads = heads
@@ -60,6 +63,7 @@ class Attention(nn.Module):
         """(B, H, W, C) -> the same shape."""
         batch, height, width, channels = x.shape
         context = self.norm(from_map(self.sr(to_map(x)))) if self.sr_ratio > 1 else x
+        context = pooled_keys(context, self.key_ratio, self.training)
         query = self.q(x).view(batch, height * width, self.heads, -1).transpose(1, 2)
         key_value = self.kv(context).view(batch, -1, 2, self.heads, channels // self.heads)
         key, value = key_value.permute(2, 0, 3, 1, 4)

@@ -12,9 +12,12 @@ class EmbeddingFreeAttention(nn.Module):
     """Multi-head attention of a map over itself pooled, whose pixels are keys and values at once.
 
     Pooled, the map passes a 1x1 convolution and, with `normed`, LayerNorm and GELU. inference_reduction: by what the
-    keys are pooled further outside training (inference spatial reduction); no weight depends on it.
+    keys are pooled further outside training (inference spatial reduction); no weight depends on it. key_ratio is a
+    further factor, set from the protocol (see scaseg.models.layers.pooled_keys).
     Parameter names are those of the official checkpoints.
     """
+
+    key_ratio = 1
 
     def __init__(
         self, channels: int, heads: int, pool: int, inference_reduction: int = 1, normed: bool = False
@@ -36,7 +39,7 @@ class EmbeddingFreeAttention(nn.Module):
 
     def _memory(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, h, w, C), h = H / ratio rounded down and at least 1."""
-        ratio = self.pool if self.training else self.pool * self.inference_reduction
+        ratio = self.pool if self.training else self.pool * self.inference_reduction * self.key_ratio
         if ratio > 1:
             kernel = [min(ratio, side) for side in x.shape[1:3]]
             x = F.avg_pool2d(x.permute(0, 3, 1, 2), kernel).permute(0, 2, 3, 1)
