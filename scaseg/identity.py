@@ -16,6 +16,7 @@ LATER: dict[str, object] = {
     "augment.before": [],
     "backbone.ffn_channels": None,
     "backbone.freeze": None,
+    "backbone.hidden_channels": None,
     "decoder.classifier": "conv",
     "decoder.ffn_channels": None,
     "decoder.lpm_channels": None,

@@ -18,7 +18,7 @@ from scaseg.prune.options import PruneConfig
 from scaseg.prune.plan import Cost, Plan
 from scaseg.prune.smaller import Kept, smaller_run, smaller_tensors
 from scaseg.prune.timing import by_time, measured
-from scaseg.prune.widths import Width, widths_of
+from scaseg.prune.widths import ENCODERS, Width, widths_of
 from scaseg.prune.worth import by_l2, by_taylor, of_blocks
 from scaseg.runs.folder import model_of
 from scaseg.trained.device import chosen_device
@@ -40,6 +40,8 @@ def prune(options: PruneConfig) -> Path:
     widths, notes = widths_of(model.segmentor)
     if not widths:
         raise UserError(f"ckpt={options.ckpt}: nothing to prune: {'; '.join(notes)}")
+    if options.depth and type(model.segmentor.encoder) not in ENCODERS:
+        raise UserError(f"ckpt={options.ckpt}: depth=true is for MiT and MSCAN, and its encoder is another")
     for note in notes:
         print(note)
     scores, blocks = _worth(model, widths, options)
@@ -98,7 +100,7 @@ def _worth(
                 progress.advance()
 
     scores = by_taylor(model.segmentor, widths, loss, batches("images for what channels are worth"))
-    if not options.depth or not any(width.part == "backbone" for width in widths):
+    if not options.depth:
         return scores, None
     return scores, of_blocks(model.segmentor, loss, list(batches("images for what blocks are worth")))
 

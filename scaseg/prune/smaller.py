@@ -28,7 +28,7 @@ def smaller_run(run: Run, kept: Sequence[Kept]) -> Run:
             continue
         if not own[0].width.place:
             changes[part][key] = own[0].channels
-        elif part == "decoder":
+        elif len(own[0].width.place) == 1:
             changes[part][key] = [one.channels for one in own]
         else:
             lists: dict[int, list[int]] = {}
@@ -49,7 +49,7 @@ def smaller_tensors(tensors: Mapping[str, Tensor], kept: Sequence[Kept], scores:
         if one.channels:
             best = order(score)[:, width.channels - one.channels :].sort(1).values
             found |= width.sliced(found, best)
-        if width.part == "backbone":
+        if width.part == "backbone" and len(width.place) == 2:
             stage, number = width.place
             before, after = f"encoder.block{stage + 1}.{number}.", f"encoder.block{stage + 1}.{numbers.get(stage, 0)}."
             block = {name: found.pop(name) for name in list(found) if name.startswith(before)}

@@ -1,7 +1,7 @@
 """The widths of a model that can be smaller, and where their channels lie in its tensors.
 
-A channel may go where it meets no other before its result is weighed: a hidden channel of a mix-FFN or of the LPM, a
-value channel of a head, a channel of the fused map. A model that has it at zero and one that does without it then
+A channel may go where it meets no other before its result is weighed: a hidden channel of a mix-FFN, of an inverted
+residual block or of the LPM, a value channel of a head, a channel of the fused map. A model that has it at zero and one that does without it then
 answer alike. That is not so of what a LayerNorm, or a channel attention that looks at neighbours (eca) or at all
 channels at once (cbam), runs over.
 """
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from scaseg.models.decoders.scaseg import SCASegDecoder
+from scaseg.models.encoders.inverted_residual import MADE, READ, inverted_residuals
 from scaseg.models.encoders.mit import MiT
 from scaseg.models.encoders.mscan import MSCAN
+from scaseg.models.encoders.timm_encoder import TimmEncoder
 from scaseg.models.layers.attention import CrossAttention, PooledCrossAttention
 from scaseg.models.layers.channel_attention import CoordinateAttention, SqueezeExcitation
 from scaseg.models.layers.offset_classifier import OffsetClassifier
@@ -57,10 +59,11 @@ def widths_of(segmentor: Segmentor) -> tuple[list[Width], list[str]]:
     """All of a model's, encoder first; and in words what of it stays as it is."""
     found, notes = [], []
     encoder, decoder = segmentor.encoder, segmentor.decoder
-    if type(encoder) in ENCODERS:
-        found += list(_of_encoder(encoder))
-    else:
-        notes.append(f"the encoder ({type(encoder).__name__}) stays as it is: MiT and MSCAN alone can be pruned")
+    own = _of_mix_ffns(encoder) if type(encoder) in ENCODERS else _of_inverted_residuals(encoder)
+    found += list(own)
+    if not found:
+        what = "what can be pruned is MiT, MSCAN and inverted residual blocks of timm's"
+        notes.append(f"the encoder ({type(encoder).__name__}) stays as it is: {what}")
     if type(decoder) is SCASegDecoder:
         found += list(_of_decoder(decoder))
         notes += _left(decoder)
@@ -74,7 +77,15 @@ def blocks_of_stages(encoder: nn.Module) -> list[nn.ModuleList]:
     return [encoder.get_submodule(f"block{stage}") for stage in (1, 2, 3, 4)]  # type: ignore[misc]
 
 
-def _of_encoder(encoder: nn.Module) -> Iterator[Width]:
+def _of_inverted_residuals(encoder: nn.Module) -> Iterator[Width]:
+    if type(encoder) is TimmEncoder:
+        for place, (name, block) in enumerate(inverted_residuals(encoder.net)):
+            at = f"encoder.net.{name}."
+            made, channels = tuple(at + one for one in MADE), block.conv_pwl.in_channels
+            yield Width("backbone", "hidden_channels", (place,), channels, made, (at + READ,))
+
+
+def _of_mix_ffns(encoder: nn.Module) -> Iterator[Width]:
     for stage, blocks in enumerate(blocks_of_stages(encoder)):
         layers: Iterable[Any] = blocks
         for number, block in enumerate(layers):

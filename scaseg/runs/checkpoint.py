@@ -21,7 +21,7 @@ VERSION = 2  # 1 had no number, and `lpm` among the keys of a run
 # where models differ
 TOLD = (
     *("name", "attn", "lpm", "qk_channels", "clb_stages", "embed_channels", "query_pool", "classifier", "ranks"),
-    *("ffn_channels", "lpm_channels", "value_channels"),
+    *("ffn_channels", "hidden_channels", "lpm_channels", "value_channels"),
 )
 
 

@@ -9,7 +9,10 @@ from scaseg.schema import Run
 from scaseg.typed import Plain, Yaml, from_plain
 
 # of LATER those that one choice of ours alone has, which does without them
-_OF_ONE = {"decoder.ranks", "backbone.ffn_channels", *(f"decoder.{key}_channels" for key in ("ffn", "lpm", "value"))}
+_OF_ONE = {
+    *("backbone.ffn_channels", "backbone.hidden_channels"),
+    *("decoder.ranks", "decoder.ffn_channels", "decoder.lpm_channels", "decoder.value_channels"),
+}
 _CROSS_ENTROPY = {"_target_": "scaseg.losses.cross_entropy.CrossEntropy", "name": "cross_entropy", "weight": 1.0}
 _DICE = {"_target_": "scaseg.losses.dice.Dice", "name": "dice", "smooth": 1.0}
 _ADAMW = {"_target_": "torch.optim.AdamW", "name": "adamw"}

@@ -27,6 +27,7 @@ OPTIONS = {
     "eca, offset classifier": [*MIT, "lpm=eca", "classifier=offset", "decoder.clb_stages=[4,3]"],
     "no lpm, literal fuse": [*MSCAN, "lpm=none", "decoder.fuse=literal"],
     "timm": ["backbone=efficientnet_lite0", "decoder.clb_stages=[4]"],
+    "timm's others": ["backbone=timm", "backbone.name=efficientvit_b0", "decoder.clb_stages=[4]"],
     "another decoder": [*MIT, "decoder=segformer"],
 }
 
@@ -69,6 +70,10 @@ def mask(segmentor: Segmentor, one: Kept, scores: Tensor) -> None:
         return hook
 
     place = one.width.place
+    if one.width.key == "hidden_channels":
+        block = [m for m in segmentor.encoder.modules() if type(m).__name__ == "InvertedResidual"][place[0]]
+        block.bn2.register_forward_hook(along(1))
+        return
     if one.width.part == "backbone":
         block = segmentor.encoder.get_submodule(f"block{place[0] + 1}.{place[1]}")
         block.mlp.dwconv.register_forward_hook(along(1))
@@ -147,7 +152,8 @@ def test_all_channels_are_the_configuration_itself() -> None:
     [
         ("mit", {"backbone.ffn", "decoder.ffn", "decoder.lpm", "decoder.value", "decoder.embed"}, []),
         ("eca, offset classifier", {"backbone.ffn", "decoder.ffn", "decoder.value"}, ["the LPMs", "the fused map"]),
-        ("timm", {"decoder.ffn", "decoder.lpm", "decoder.value", "decoder.embed"}, ["the encoder (TimmEncoder)"]),
+        ("timm", {"backbone.hidden", "decoder.ffn", "decoder.lpm", "decoder.value", "decoder.embed"}, []),
+        ("timm's others", {"decoder.ffn", "decoder.lpm", "decoder.value", "decoder.embed"}, ["the encoder (TimmEnc"]),
         ("another decoder", {"backbone.ffn"}, ["the decoder (SegFormerDecoder)"]),
     ],
 )

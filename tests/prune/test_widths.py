@@ -84,7 +84,7 @@ def test_other_numbers_are_refused(overrides: list[str], message: str) -> None:
 def test_runs_keep_their_names_and_earlier_ones_are_read(name: str, decoder: str) -> None:
     run = chosen(f"backbone={name}", f"decoder={decoder}")
     earlier = to_plain(run)
-    for part, keys in {"backbone": ["ffn_channels"], "decoder": list(DECODER)}.items():
+    for part, keys in {"backbone": ["ffn_channels", "hidden_channels"], "decoder": list(DECODER)}.items():
         earlier[part] = {key: value for key, value in earlier[part].items() if key not in keys}
     found = read_config(earlier)
     assert found.name == run.name

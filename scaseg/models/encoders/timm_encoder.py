@@ -1,6 +1,7 @@
 """Any timm backbone that has maps at strides 4, 8, 16 and 32; timm, slow to import, only inside functions."""
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from scaseg.errors import UserError
 from scaseg.models.encoders.inputs import with_inputs
+from scaseg.models.encoders.inverted_residual import narrow
 from scaseg.models.layers.resize import divided_up
 
 STRIDES = (4, 8, 16, 32)
@@ -37,11 +39,19 @@ class TimmEncoder(nn.Module):
         drop_path: timm's `drop_path_rate`.
         in_channels: of the images; timm's weights, which are of RGB, are then shared among them (scaseg's rule, see
             scaseg.models.encoders.inputs, and not timm's own).
+        hidden_channels: of the inverted residual blocks, where they are fewer than timm's (see scaseg.prune).
 
     Raises UserError for an unknown name, a model without these strides, and weights that cannot be had.
     """
 
-    def __init__(self, model: str, pretrained: bool = False, drop_path: float = 0.0, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        model: str,
+        pretrained: bool = False,
+        drop_path: float = 0.0,
+        in_channels: int = 3,
+        hidden_channels: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.model_name, self.in_channels = model, in_channels
         self.net = _create(model, pretrained and in_channels == 3, drop_path, in_channels)
@@ -64,6 +74,8 @@ class TimmEncoder(nn.Module):
         self.made_for = _fixed_size(model)
         if max(reductions) == STRIDES[-1]:
             _pad_alike_at_all_sizes(self.net)
+        if hidden_channels is not None:
+            narrow(self.net, hidden_channels)
         if model.startswith("efficientformerv2"):
             from scaseg.models.encoders.any_size import take_any_size
 
