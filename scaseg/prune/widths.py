@@ -1,9 +1,9 @@
 """The widths of a model that can be smaller, and where their channels lie in its tensors.
 
 A channel may go where it meets no other before its result is weighed: a hidden channel of a mix-FFN, of an inverted
-residual block or of the LPM, a value channel of a head, a channel of the fused map. A model that has it at zero and one that does without it then
-answer alike. That is not so of what a LayerNorm, or a channel attention that looks at neighbours (eca) or at all
-channels at once (cbam), runs over.
+residual block or of the LPM, a value channel of a head, a channel of the fused map. A model that has it at zero and one
+that does without it then answer alike. That is not so of what a LayerNorm, or a channel attention that looks at
+neighbours (eca) or at all channels at once (cbam), runs over.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

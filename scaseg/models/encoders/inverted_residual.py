@@ -14,7 +14,7 @@ READ = "conv_pwl.weight"
 
 
 def inverted_residuals(net: nn.Module) -> list[tuple[str, Any]]:
-    """Name and module of each, in order; those alone whose hidden channels meet no other, as in squeeze-and-excitation."""
+    """Name and module of each, in order, without those that squeeze and excite: their hidden channels meet."""
     found = []
     for name, block in net.named_modules():
         if type(block).__name__ == "InvertedResidual" and type(block).__module__.startswith("timm."):
@@ -31,9 +31,10 @@ def narrow(net: nn.Module, hidden: Sequence[int]) -> None:
     if len(hidden) != len(wide) or not all(1 <= now <= then for now, then in zip(hidden, wide, strict=True)):
         raise ValueError(f"backbone.hidden_channels={list(hidden)}: of each inverted residual block from 1 to {wide}")
     for (_, block), channels in zip(blocks, hidden, strict=True):
+        tensors = block.state_dict()
         for name in MADE:
-            _put(block, name, block.get_submodule(name.split(".")[0]).state_dict()[name.split(".")[1]][:channels])
-        _put(block, READ, block.conv_pwl.weight.detach()[:, :channels])
+            _put(block, name, tensors[name][:channels])
+        _put(block, READ, tensors[READ][:, :channels])
         block.conv_pw.out_channels = block.conv_pwl.in_channels = channels
         block.conv_dw.in_channels = block.conv_dw.out_channels = block.conv_dw.groups = channels
         block.bn1.num_features = block.bn2.num_features = channels
@@ -41,5 +42,5 @@ def narrow(net: nn.Module, hidden: Sequence[int]) -> None:
 
 def _put(block: nn.Module, name: str, tensor: Tensor) -> None:
     layer, _, key = name.partition(".")
-    module, own = block.get_submodule(layer), tensor.detach().clone()
-    setattr(module, key, nn.Parameter(own) if key in dict(module.named_parameters()) else own)
+    module = block.get_submodule(layer)
+    setattr(module, key, nn.Parameter(tensor.clone()) if key in module._parameters else tensor.clone())
