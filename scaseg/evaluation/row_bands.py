@@ -4,7 +4,7 @@ A map has a `shape` (B, K, H, W) and `rows(start, stop)` -> float32 (B, K, stop 
 model's own logits, at its stride; what is resized, averaged over windows or over views is one band.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,11 @@ from scaseg.models.layers.resize_rows import row_mix
 
 BAND_BYTES = 8 * 2**20  # float32 logits of one band, which on a CPU stay in the cache
 Shape = tuple[int, int, int, int]
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Of logits (B, K, H, W), of one class at each pixel."""
+    return logits.softmax(1)
 
 
 class Rows(Protocol):
@@ -98,9 +103,13 @@ class Windows:
 
 @dataclass(frozen=True)
 class Views:
-    """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped."""
+    """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped.
+
+    probabilities: of a view's logits.
+    """
 
     views: Sequence[tuple[Rows, bool]]
+    probabilities: Callable[[Tensor], Tensor] = class_probabilities
 
     @property
     def shape(self) -> Shape:
@@ -109,7 +118,7 @@ class Views:
     def rows(self, start: int, stop: int) -> Tensor:
         total: Tensor | None = None
         for source, flipped in self.views:
-            part = source.rows(start, stop).softmax(1)
+            part = self.probabilities(source.rows(start, stop))
             part = part.flip(3) if flipped else part
             total = part if total is None else total.add_(part)
         assert total is not None
@@ -118,10 +127,13 @@ class Views:
 
 def best_class(source: Rows) -> Tensor:
     """Argmax over classes -> (B, H, W), uint8 where K allows, band by band."""
+    kind = torch.uint8 if source.shape[1] <= 256 else torch.int64
+    return in_bands(source, lambda rows: rows.argmax(1).to(kind))
+
+
+def in_bands(source: Rows, kept: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `kept` makes of the scores (B, K, h, W) of each band, together (..., H, W)."""
     batch, classes, height, width = source.shape
     rows = max(1, BAND_BYTES // (4 * batch * classes * width))
-    bands = [
-        source.rows(start, min(height, start + rows)).argmax(1).to(torch.uint8 if classes <= 256 else torch.int64)
-        for start in range(0, height, rows)
-    ]
-    return torch.cat(bands, 1)
+    bands = [kept(source.rows(start, min(height, start + rows))) for start in range(0, height, rows)]
+    return torch.cat(bands, -2)

@@ -1,0 +1,87 @@
+"""From probabilities of yes to yes and no: which levels of them were right how often, and from which on yes is best.
+
+A probability has one of STEPS levels, floor(STEPS p), and a threshold is one of k / STEPS, 0 < k < STEPS. So p reaches
+a threshold exactly where its level reaches k: figures at every threshold follow from counts of levels, of one pass.
+"""
+
+from collections.abc import Sequence
+
+import scaseg.torchvision_fix  # noqa: F401
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from scaseg.data.labels import IGNORE
+
+STEPS = 256
+EVEN = 0.5  # the threshold where nothing tells a better one
+
+
+def levels_of(probabilities: Tensor) -> Tensor:
+    """Of 0..1, of any shape -> uint8."""
+    return (probabilities * STEPS).clamp(max=STEPS - 1).to(torch.uint8)
+
+
+def step_of(threshold: float) -> int:
+    """The lowest level that reaches it; thresholds are rounded to the nearest k / STEPS."""
+    return min(STEPS - 1, max(1, round(threshold * STEPS)))
+
+
+def level_counts(levels: Tensor, answers: Tensor) -> Tensor:
+    """(Q, 2, STEPS) int64: pixels of each of Q questions, by true answer (no, yes) and level.
+
+    levels (B, Q, H, W) uint8; answers of that shape: 0 no, 1 yes, IGNORE counts nowhere.
+    """
+    questions = levels.shape[1]
+    kind = torch.where(answers == IGNORE, 2, answers.to(torch.int32))  # the third kind takes what is ignored
+    kind = kind + 3 * torch.arange(questions, device=levels.device, dtype=torch.int32).view(-1, 1, 1)
+    bins = torch.add(levels.to(torch.int32), kind, alpha=STEPS).flatten()
+    return torch.bincount(bins, minlength=questions * 3 * STEPS).view(questions, 3, STEPS)[:, :2]
+
+
+class LevelCounts(Metric):
+    """`level_counts` over all updates and, under DDP, over all processes."""
+
+    full_state_update = False
+    found: Tensor
+
+    def __init__(self, questions: int) -> None:
+        super().__init__()
+        self.add_state("found", torch.zeros(questions, 2, STEPS, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, levels: Tensor, answers: Tensor) -> None:
+        """Add pixels; shapes as of `level_counts`."""
+        self.found += level_counts(levels, answers)
+
+    def compute(self) -> Tensor:
+        """(Q, 2, STEPS)."""
+        return self.found
+
+    def counts(self) -> Tensor:
+        """The same on the CPU."""
+        return self.compute().cpu()
+
+
+def best_thresholds(counts: Tensor) -> tuple[float, ...]:
+    """Of each question, by (Q, 2, STEPS), the threshold of the highest IoU of yes, which has the highest F1 too.
+
+    Of several the one nearest to EVEN, which it is where no pixel is yes.
+    """
+    found = []
+    for no, yes in counts.double():
+        hits, wrong = (one.flip(0).cumsum(0).flip(0)[1:] for one in (yes, no))  # of the levels from k on, k = 1, ...
+        iou = hits / (yes.sum() + wrong).clamp(min=1)
+        even = STEPS // 2
+        steps = [k for k, value in enumerate(iou.tolist(), 1) if value == iou.max()]
+        found.append(min(steps, key=lambda k: (abs(k - even), k)) / STEPS if yes.sum() else EVEN)
+    return tuple(found)
+
+
+def tables(counts: Tensor, thresholds: Sequence[float]) -> Tensor:
+    """(..., Q, 2, STEPS) -> (..., Q, 2, 2): of each question pixels by true answer and given one, no before yes."""
+    given = []
+    for question, threshold in enumerate(thresholds):
+        one, step = counts[..., question, :, :], step_of(threshold)
+        given.append(torch.stack([one[..., :step].sum(-1), one[..., step:].sum(-1)], -1))
+    return torch.stack(given, -3)
