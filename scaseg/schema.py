@@ -167,6 +167,7 @@ class Settings(Checked):
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     seed: int = number(0, 0, 2**32 - 1)
+    task: str = one_of("semantic", "semantic", "binary")  # a class a pixel; or of two classes one logit: scaseg.tasks
     weights: str | None = None  # to start from, of encoder and decoder: a file, an address, a hub name or a run
     teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
@@ -196,6 +197,10 @@ class Run(Settings, Parts):
     def check(self) -> None:
         super().check()
         terms = ",".join(self.distillation)
+        if self.teacher and self.task != "semantic":
+            raise UserError(
+                f"teacher={self.teacher}: a teacher tells the best of classes, which task={self.task} does not"
+            )
         if self.teacher and not terms:
             raise UserError(
                 f"teacher={self.teacher}: choose by what it teaches, distillation=[soft_labels], [channel_wise] or both"
@@ -229,6 +234,7 @@ class EvaluateConfig(Checked):
     submission: str | None = None  # a new folder for the predictions, as the benchmark's server takes them
     data_dir: str | None = None
     protocol: Yaml = field(default_factory=dict)
+    threshold: float | None = number(None, 0, 1)  # of a task that has one; null: the checkpoint's
     metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None

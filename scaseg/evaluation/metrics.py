@@ -36,6 +36,7 @@ class Scores:
     mean_accuracy: float
     pixel_accuracy: float
     absent: list[int]  # classes that take no part in the mean IoU
+    thresholds: tuple[float, ...] = ()  # of the last classes' probabilities, where figures are at thresholds
 
 
 def scores(matrix: Tensor, mean_over: MeanOver = MeanOver.truth) -> Scores:
@@ -96,7 +97,8 @@ def table(result: Scores, names: Sequence[str]) -> str:
             rows.append([name, _cell(result.iou[i]), _cell(result.accuracy[i]), share])
     rows.append(["mean", _cell(result.mean_iou), _cell(result.mean_accuracy)])
     rows.append(["pixel accuracy", "", _cell(result.pixel_accuracy)])
-    return aligned(rows)
+    thresholds = zip(names[len(names) - len(result.thresholds) :], result.thresholds, strict=True)
+    return "\n".join([aligned(rows), *(f"{name}: from a probability of {value:.4g} on" for name, value in thresholds)])
 
 
 def _cell(value: float) -> str:

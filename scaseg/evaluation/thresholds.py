@@ -1,7 +1,6 @@
-"""From probabilities of yes to yes and no: which levels of them were right how often, and from which on yes is best.
+"""From probabilities of yes to yes and no: which of their levels were right how often, and from which on yes is best.
 
-A probability has one of STEPS levels, floor(STEPS p), and a threshold is one of k / STEPS, 0 < k < STEPS. So p reaches
-a threshold exactly where its level reaches k: figures at every threshold follow from counts of levels, of one pass.
+Figures at every threshold follow from counts of levels (scaseg.evaluation.levels), of one pass.
 """
 
 from collections.abc import Sequence
@@ -13,19 +12,12 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from scaseg.data.labels import IGNORE
-
-STEPS = 256
-EVEN = 0.5  # the threshold where nothing tells a better one
+from scaseg.evaluation.levels import EVEN, STEPS, step_of
 
 
 def levels_of(probabilities: Tensor) -> Tensor:
     """Of 0..1, of any shape -> uint8."""
     return (probabilities * STEPS).clamp(max=STEPS - 1).to(torch.uint8)
-
-
-def step_of(threshold: float) -> int:
-    """The lowest level that reaches it; thresholds are rounded to the nearest k / STEPS."""
-    return min(STEPS - 1, max(1, round(threshold * STEPS)))
 
 
 def level_counts(levels: Tensor, answers: Tensor) -> Tensor:

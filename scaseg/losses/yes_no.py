@@ -16,6 +16,9 @@ class YesNoLoss(nn.Module):
         super().__init__()
         self.loss = loss
 
+    def forward(self, logits: Tensor, answers: Tensor) -> Tensor:
+        return self.weighed(logits, answers)[0]
+
     def weighed(self, logits: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and weight, as of SegmentationLoss, of logits (B, Q, h, w) and answers (B, Q, H, W): 0, 1 or IGNORE."""
         nothing = torch.zeros_like(logits[:, :1])

@@ -20,8 +20,11 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     """Predict what was found into `options.output`; prints what was done."""
     model = open_model(options.ckpt, options.hardware, options.runtime)
     model.protocol = merge_protocol(model.protocol, options.protocol)
+    model.decide_from(options.threshold)
     kinds = KINDS if options.write == "both" else (options.write,)
     of = {"model": model.digest(), "protocol": to_plain(model.protocol), "classes": list(model.classes)}
+    if model.thresholds:
+        of["thresholds"] = list(model.thresholds)
     cut = Cut(options.max_pixels, options.window, options.overlap)
     if cut.asked:
         of["windows"] = cut.asked

@@ -49,7 +49,7 @@ def rank(options: RankConfig, pictures: Sequence[Path]) -> Path:
     with new_folder(target) as beside:
         (beside / CHECKPOINTS).mkdir()
         step = model.about.get("step", 0)
-        write_model(beside / CHECKPOINTS / "last.ckpt", config, model.labels, ranked, step)
+        write_model(beside / CHECKPOINTS / "last.ckpt", config, model.labels, ranked, step, model.thresholds)
     print(_told(model, attentions, spectra, costs, ranks, options.by))
     print(f"written: {target}, which evaluate, predict and export take as ckpt=; to train it on: weights={target}")
     print(f"  decoder.ranks={_text(config.decoder.option('ranks'))}")

@@ -36,6 +36,9 @@ class Semantic(Task):
     def labels(self, seen: Tensor, thresholds: Thresholds) -> Tensor:
         return seen
 
+    def of_logits(self, logits: Tensor, thresholds: Thresholds) -> Tensor:
+        return logits.argmax(1)
+
     def counter(self) -> ConfusionMatrix:
         return ConfusionMatrix(self.classes)
 

@@ -2,28 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-from torchmetrics import Metric
 
 from scaseg.data.labels import Mask
-from scaseg.evaluation.metrics import Scores
+from scaseg.evaluation.metrics import ConfusionMatrix, Scores
 from scaseg.evaluation.protocol import MeanOver
 from scaseg.evaluation.regions import Counts
 from scaseg.evaluation.row_bands import Rows
+from scaseg.evaluation.thresholds import LevelCounts
 from scaseg.losses.segmentation import SegmentationLoss
+from scaseg.losses.yes_no import YesNoLoss
 
 Thresholds = Sequence[float]  # of probabilities, one a question; none where the best class is asked
-
-
-class Weighed(Protocol):
-    """The loss of a task."""
-
-    def weighed(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Of logits (B, logits, h, w) and a task's target: see SegmentationLoss."""
 
 
 class Task(ABC):
@@ -58,8 +52,8 @@ class Task(ABC):
         """Of masks (B, H, W) what loss and counter take."""
 
     @abstractmethod
-    def loss(self, loss: SegmentationLoss) -> Weighed:
-        """The configured sum of terms as this task has it."""
+    def loss(self, loss: SegmentationLoss) -> SegmentationLoss | YesNoLoss:
+        """The configured sum of terms as this task has it, of logits (B, logits, h, w) and the target."""
 
     @abstractmethod
     def seen(self, scores: Rows) -> Tensor:
@@ -70,7 +64,11 @@ class Task(ABC):
         """Of what was seen, of one image or several, as masks have them."""
 
     @abstractmethod
-    def counter(self) -> Metric:
+    def of_logits(self, logits: Tensor, thresholds: Thresholds) -> Tensor:
+        """Labels of one view's logits (B, logits, H, W), int64, in operations that every exporter knows."""
+
+    @abstractmethod
+    def counter(self) -> ConfusionMatrix | LevelCounts:
         """Of a validation: takes what was seen of B images, and their target."""
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +16,17 @@ from torch.overrides import TorchFunctionMode
 from scaseg.data.labels import Mask
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import predict_labels, scores
+from scaseg.evaluation.inference import Model, scores
 from scaseg.evaluation.protocol import Protocol
-from scaseg.evaluation.row_bands import Rows
+from scaseg.evaluation.row_bands import Held, Resized, Rows, Views
 from scaseg.evaluation.views import batched
 from scaseg.form import Form
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
 from scaseg.schema import Run
+from scaseg.tasks.build import build_task
+from scaseg.tasks.task import Task
 from scaseg.trained.images import Picture
 from scaseg.trained.predictor import Predictor
 from scaseg.trained.stored import About, Stored, read_stored
@@ -47,6 +50,7 @@ class TrainedModel(Predictor):
     config: Run
     about: About = field(default_factory=lambda: About())
     path: Path | None = None  # what it was loaded from; for people, and written nowhere
+    thresholds: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         parts = f"{self.config.backbone.name} + {self.config.decoder.name}"
@@ -85,6 +89,16 @@ class TrainedModel(Predictor):
         """Of the images that it takes."""
         return self.config.dataset.form
 
+    @property
+    def task(self) -> str:
+        """See Predictor."""
+        return self.config.task
+
+    @cached_property
+    def asked(self) -> Task:
+        """What is asked of each pixel."""
+        return build_task(self.config.task, self.classes)
+
     def digest(self) -> str:
         """Of the weights."""
         found = hashlib.sha256()
@@ -97,17 +111,31 @@ class TrainedModel(Predictor):
     def scores(
         self, image: Picture, protocol: Protocol, kept: Callable[[Tensor], Tensor] = lambda logits: logits
     ) -> Rows:
-        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows.
+        """What decides about each pixel of one image of its form, seen as a protocol says: (1, logits, H, W), by rows.
 
         kept: what is kept for it of the model's logits.
         """
         size = image.shape[0], image.shape[1]
         seen = self.views([image], protocol)
-        return scores(lambda images: kept(self.segmentor(images)), seen, size, protocol, WINDOWS_AT_ONCE)
+        return self._scores(lambda images: kept(self.segmentor(images)), seen, size, protocol)
+
+    @torch.inference_mode()
+    def labels_by(self, scores: Rows) -> Tensor:
+        """Labels (B, H, W) of such scores."""
+        return self.asked.labels(self.asked.seen(scores), self.thresholds)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
-        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE)
+        return self.labels_by(self._scores(self.segmentor, views, size, self.protocol))
+
+    @torch.inference_mode()
+    def labels_at(self, logits: Tensor, size: Size) -> Tensor:
+        """Labels (B, *size) of one view's logits."""
+        seen = Resized(Held(logits), size)
+        return self.labels_by(seen if (of := self.asked.probabilities) is None else Views([(seen, False)], of))
+
+    def _scores(self, model: Model, views: list[Tensor], size: Size, protocol: Protocol) -> Rows:
+        return scores(model, views, size, protocol, WINDOWS_AT_ONCE, self.asked.probabilities)
 
 
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
@@ -117,7 +145,14 @@ def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     segmentor.eval().requires_grad_(False)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
-        segmentor, tuple(stored.classes), colours, stored.config.protocol, stored.config, stored.about, path
+        segmentor,
+        tuple(stored.classes),
+        colours,
+        stored.config.protocol,
+        stored.config,
+        stored.about,
+        path,
+        stored.thresholds,
     )
     return model if str(device) == "cpu" else model.to(device)
 
@@ -128,7 +163,7 @@ def _build(stored: Stored, path: Path) -> Segmentor:
         segmentor = build_segmentor(
             _for_use(stored.config.backbone),
             _for_use(stored.config.decoder),
-            len(stored.classes),
+            build_task(stored.config.task, stored.classes).logits,
             stored.config.dataset.form,
         )
     if differ := differences(segmentor.state_dict(), stored.tensors):

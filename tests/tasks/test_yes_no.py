@@ -9,9 +9,10 @@ import torch
 from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
 from scaseg.evaluation.inference import scores
+from scaseg.evaluation.levels import EVEN, STEPS, step_of
 from scaseg.evaluation.more_metrics import COLUMNS, Counted, more_metrics
 from scaseg.evaluation.protocol import MeanOver, Protocol
-from scaseg.evaluation.thresholds import EVEN, STEPS, best_thresholds, level_counts, levels_of, step_of
+from scaseg.evaluation.thresholds import best_thresholds, level_counts, levels_of
 from scaseg.losses.cross_entropy import CrossEntropy
 from scaseg.losses.dice import Dice
 from scaseg.losses.segmentation import SegmentationLoss
