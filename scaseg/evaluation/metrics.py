@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import scaseg.torchvision_fix  # noqa: F401
-
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from scaseg.aligned import aligned
 from scaseg.evaluation.protocol import MeanOver
@@ -59,30 +56,6 @@ def scores(matrix: Tensor, mean_over: MeanOver = MeanOver.truth) -> Scores:
         pixel_accuracy=float(100 * hits.sum() / truth.sum()),
         absent=[i for i, there in enumerate(counted.tolist()) if not there],
     )
-
-
-class ConfusionMatrix(Metric):
-    """One int64 confusion matrix over all updates and, under DDP, over all processes."""
-
-    full_state_update = False
-    matrix: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.add_state("matrix", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add pixels: integer tensors of one shape, train ids; IGNORE in the target is left out."""
-        self.matrix += confusion_matrix(prediction, target, self.num_classes)
-
-    def compute(self) -> Tensor:
-        """The matrix (K, K), rows the truth; of one class a scalar, for torchmetrics squeezes what has one element."""
-        return self.matrix
-
-    def counts(self) -> Tensor:
-        """The matrix (K, K) on the CPU, whatever K."""
-        return self.compute().reshape(self.num_classes, self.num_classes).cpu()
 
 
 def table(result: Scores, names: Sequence[str]) -> str:

@@ -5,11 +5,8 @@ Figures at every threshold follow from counts of levels (scaseg.evaluation.level
 
 from collections.abc import Sequence
 
-import scaseg.torchvision_fix  # noqa: F401
-
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation.levels import EVEN, STEPS, step_of
@@ -30,29 +27,6 @@ def level_counts(levels: Tensor, answers: Tensor) -> Tensor:
     kind = kind + 3 * torch.arange(questions, device=levels.device, dtype=torch.int32).view(-1, 1, 1)
     bins = torch.add(levels.to(torch.int32), kind, alpha=STEPS).flatten()
     return torch.bincount(bins, minlength=questions * 3 * STEPS).view(questions, 3, STEPS)[:, :2]
-
-
-class LevelCounts(Metric):
-    """`level_counts` over all updates and, under DDP, over all processes."""
-
-    full_state_update = False
-    found: Tensor
-
-    def __init__(self, questions: int) -> None:
-        super().__init__()
-        self.add_state("found", torch.zeros(questions, 2, STEPS, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, levels: Tensor, answers: Tensor) -> None:
-        """Add pixels; shapes as of `level_counts`."""
-        self.found += level_counts(levels, answers)
-
-    def compute(self) -> Tensor:
-        """(Q, 2, STEPS)."""
-        return self.found
-
-    def counts(self) -> Tensor:
-        """The same on the CPU."""
-        return self.compute().cpu()
 
 
 def best_thresholds(counts: Tensor) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from scaseg.data.labels import Mask
-from scaseg.evaluation.metrics import ConfusionMatrix, Scores, scores
+from scaseg.evaluation.metrics import Scores, confusion_matrix, scores
 from scaseg.evaluation.protocol import MeanOver
 from scaseg.evaluation.regions import Counts, region_counts
 from scaseg.evaluation.row_bands import Rows, best_class
@@ -39,8 +39,13 @@ class Semantic(Task):
     def of_logits(self, logits: Tensor, thresholds: Thresholds) -> Tensor:
         return logits.argmax(1)
 
-    def counter(self) -> ConfusionMatrix:
-        return ConfusionMatrix(self.classes)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the confusion matrix."""
+        return self.classes, self.classes
+
+    def counted(self, seen: Tensor, target: Tensor) -> Tensor:
+        return confusion_matrix(seen, target, self.classes)
 
     def thresholds(self, counts: Tensor) -> tuple[float, ...]:
         return ()

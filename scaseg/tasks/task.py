@@ -9,11 +9,10 @@ import numpy.typing as npt
 from torch import Tensor
 
 from scaseg.data.labels import Mask
-from scaseg.evaluation.metrics import ConfusionMatrix, Scores
+from scaseg.evaluation.metrics import Scores
 from scaseg.evaluation.protocol import MeanOver
 from scaseg.evaluation.regions import Counts
 from scaseg.evaluation.row_bands import Rows
-from scaseg.evaluation.thresholds import LevelCounts
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.losses.yes_no import YesNoLoss
 
@@ -67,17 +66,22 @@ class Task(ABC):
     def of_logits(self, logits: Tensor, thresholds: Thresholds) -> Tensor:
         """Labels of one view's logits (B, logits, H, W), int64, in operations that every exporter knows."""
 
+    @property
     @abstractmethod
-    def counter(self) -> ConfusionMatrix | LevelCounts:
-        """Of a validation: takes what was seen of B images, and their target."""
+    def shape(self) -> tuple[int, ...]:
+        """Of the counts that figures follow from."""
+
+    @abstractmethod
+    def counted(self, seen: Tensor, target: Tensor) -> Tensor:
+        """What was seen of B images, and their target -> counts int64, which add up."""
 
     @abstractmethod
     def thresholds(self, counts: Tensor) -> tuple[float, ...]:
-        """The best by a counter's `counts()`."""
+        """The best by counts."""
 
     @abstractmethod
     def scores(self, counts: Tensor, thresholds: Thresholds, mean_over: MeanOver) -> Scores:
-        """Of a counter's `counts()` at these thresholds."""
+        """Of counts, at these thresholds."""
 
     @abstractmethod
     def matrix(self, counts: Tensor, thresholds: Thresholds) -> Tensor | None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from scaseg.data.labels import Mask
+from scaseg.evaluation.levels import STEPS
 from scaseg.evaluation.row_bands import Rows, in_bands
-from scaseg.evaluation.thresholds import LevelCounts, best_thresholds, level_counts, levels_of
+from scaseg.evaluation.thresholds import best_thresholds, level_counts, levels_of
 from scaseg.losses.segmentation import SegmentationLoss
 from scaseg.losses.yes_no import YesNoLoss
 from scaseg.tasks.task import Task
@@ -38,8 +39,13 @@ class YesNo(Task):
         """Levels (B, Q, H, W)."""
         return in_bands(scores, levels_of)
 
-    def counter(self) -> LevelCounts:
-        return LevelCounts(self.questions)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of each question: by true answer, by level."""
+        return self.questions, 2, STEPS
+
+    def counted(self, seen: Tensor, target: Tensor) -> Tensor:
+        return level_counts(seen, target)
 
     def thresholds(self, counts: Tensor) -> tuple[float, ...]:
         return best_thresholds(counts)
@@ -47,5 +53,5 @@ class YesNo(Task):
     def image_counts(self, seen: Mask, truth: Mask) -> npt.NDArray[np.int64]:
         """(Q, 2, STEPS) of levels (Q, H, W)."""
         target = self.target(torch.from_numpy(truth)[None])
-        counts: npt.NDArray[np.int64] = level_counts(torch.from_numpy(seen)[None], target).numpy()
+        counts: npt.NDArray[np.int64] = self.counted(torch.from_numpy(seen)[None], target).numpy()
         return counts

@@ -14,6 +14,7 @@ from torch import Tensor
 from scaseg.data.datasets import EvalBatch, TrainBatch
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
+from scaseg.evaluation.counter import Counter
 from scaseg.evaluation.inference import scores
 from scaseg.evaluation.levels import EVEN
 from scaseg.evaluation.metrics import Scores
@@ -65,7 +66,7 @@ class SegmentationTask(LightningModule):
             )
         self.given = given
         self.thresholds = (EVEN,) * self.task.questions if given is None else tuple(given)
-        self.counter = self.task.counter()
+        self.counter = Counter(self.task.shape, self.task.counted)
         self.weight = torch.zeros(())  # of the step's parts so far
         self.losses = torch.zeros(2, dtype=torch.float64)  # of the validation so far: weighted sum, weight
 

@@ -8,6 +8,7 @@ import torch
 
 from scaseg.data.labels import IGNORE
 from scaseg.errors import UserError
+from scaseg.evaluation.counter import Counter
 from scaseg.evaluation.inference import scores
 from scaseg.evaluation.levels import EVEN, STEPS, step_of
 from scaseg.evaluation.more_metrics import COLUMNS, Counted, more_metrics
@@ -36,7 +37,7 @@ def plain_iou(probability: np.ndarray, truth: np.ndarray, threshold: float) -> f
 
 
 def counted(task: Binary, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    counter = task.counter()
+    counter = Counter(task.shape, task.counted)
     for image, mask in zip(logits, masks, strict=True):
         counter.update(levels_of(image[None].sigmoid()), task.target(mask[None]))
     return counter.counts()
