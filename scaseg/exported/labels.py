@@ -113,7 +113,7 @@ def averaged(views: Sequence[tuple[Rows, bool]], probabilities: Callable[[Floats
             part = part[..., ::-1] if flipped else part
             total = part if total is None else total + part
         assert total is not None
-        return total
+        return total / np.float32(len(views))
 
     return Rows(views[0][0].size, rows)
 
