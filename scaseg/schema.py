@@ -23,6 +23,7 @@ from scaseg.typed import (
 )
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
+SEMANTIC = "semantic"  # of `task`
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
 
 
@@ -167,7 +168,7 @@ class Settings(Checked):
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     seed: int = number(0, 0, 2**32 - 1)
-    task: str = one_of("semantic", "semantic", "binary")  # a class a pixel; or of two classes one logit: scaseg.tasks
+    task: str = one_of(SEMANTIC, SEMANTIC, "binary")  # a class a pixel; or of two classes one logit: scaseg.tasks
     weights: str | None = None  # to start from, of encoder and decoder: a file, an address, a hub name or a run
     teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
@@ -197,7 +198,7 @@ class Run(Settings, Parts):
     def check(self) -> None:
         super().check()
         terms = ",".join(self.distillation)
-        if self.teacher and self.task != "semantic":
+        if self.teacher and self.task != SEMANTIC:
             raise UserError(
                 f"teacher={self.teacher}: a teacher tells the best of classes, which task={self.task} does not"
             )

@@ -9,9 +9,9 @@ import numpy as np
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.form import Form, form_of
+from scaseg.schema import SEMANTIC
 from scaseg.typed import Json, from_plain, to_plain
 
-SEMANTIC = "semantic"
 INPUT = "images"  # the graph's one input, (batch, channels, height, width)
 
 

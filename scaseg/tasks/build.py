@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from scaseg.errors import UserError
+from scaseg.schema import SEMANTIC
 from scaseg.tasks.binary import Binary
 from scaseg.tasks.semantic import Semantic
 from scaseg.tasks.task import Task
@@ -10,7 +11,7 @@ from scaseg.tasks.task import Task
 
 def build_task(name: str, classes: Sequence[str]) -> Task:
     """Of `task=name`; UserError where these classes, by their names, do not fit it."""
-    if name == "semantic":
+    if name == SEMANTIC:
         return Semantic(len(classes))
     if len(classes) != 2:
         raise UserError(

@@ -24,7 +24,7 @@ from scaseg.form import Form
 from scaseg.models.build import build_segmentor
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
-from scaseg.schema import Run
+from scaseg.schema import SEMANTIC, Run
 from scaseg.tasks.build import build_task
 from scaseg.tasks.task import Task
 from scaseg.trained.images import Picture
@@ -93,6 +93,14 @@ class TrainedModel(Predictor):
     def task(self) -> str:
         """See Predictor."""
         return self.config.task
+
+    def require_best_class(self, command: str) -> None:
+        """Raise UserError for a model whose labels are not the classes of the highest scores."""
+        if self.task != SEMANTIC:
+            raise UserError(
+                f"{self.path} is of task={self.task}, and {command} judges by the best of all classes' scores: it"
+                " takes models of task=semantic"
+            )
 
     @cached_property
     def asked(self) -> Task:

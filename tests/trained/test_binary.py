@@ -170,3 +170,32 @@ def test_a_threshold_is_for_those_that_have_one(checkpoint: Path) -> None:
         scaseg.load(checkpoint).decide_from(0.5)
     with pytest.raises(UserError, match=r"threshold=0.5: this model is of task=semantic"):
         export(ExportConfig(str(checkpoint), "safetensors", "nowhere", threshold=0.5), [])
+
+
+def test_what_judges_by_the_best_class_says_so(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scaseg.audit.options import AuditConfig
+    from scaseg.compare.contenders import contenders
+    from scaseg.compare.options import CompareConfig
+
+    with pytest.raises(UserError, match=r"model.ckpt is of task=binary, and scaseg.compare judges by the best of all"):
+        contenders(CompareConfig(ckpt=[str(binary), str(binary)]))
+    shapes = {"_target_": "scaseg.data.shapes.Shapes", "name": "shapes"}
+    with pytest.raises(UserError, match=r"task=binary: an audit judges by the best of all"):
+        AuditConfig(dataset=shapes, task="binary")
+
+
+def test_transformers_has_the_one_logit(binary: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from scaseg.trained.auto_model import SCASegConfig, SCASegForSemanticSegmentation
+
+    folder = scaseg.save_pretrained(binary, tmp_path / "saved")
+    assert "A pixel is `skin` where its logit's sigmoid is 0.3789 or more." in (folder / "README.md").read_text()
+    config = SCASegConfig.from_dict(json.loads((folder / "config.json").read_text()))
+    module = SCASegForSemanticSegmentation(config)
+    images = torch.randint(0, 256, (1, 3, 64, 96), generator=torch.Generator().manual_seed(2))
+    masks = torch.randint(0, 2, (1, 64, 96), generator=torch.Generator().manual_seed(3))
+    found = module.eval()(pixel_values=images, labels=masks)
+    x = torch.nn.functional.interpolate(found.logits, size=(64, 96), mode="bilinear")[:, 0]
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(x, masks.float())
+    assert found.logits.shape == (1, 1, 16, 24)
+    assert found.loss.item() == pytest.approx(plain.item(), rel=1e-6)
