@@ -27,6 +27,8 @@ LATER: dict[str, object] = {
     "training.max_epochs": None,
     "training.max_time": None,
     "loss.cross_entropy.label_smoothing": 0.0,
+    "loss.dice.classes": "all",
+    "task": "semantic",
     "callbacks": {},
     "teacher": None,
     "distillation": {},

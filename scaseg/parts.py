@@ -103,6 +103,7 @@ class LossTerm(Part):
     }
     CHOICES: ClassVar[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "scaseg.losses.lovasz.Lovasz": {"classes": ("present", "all")},
+        "scaseg.losses.dice.Dice": {"classes": ("all", "foreground")},
     }
 
     def check(self) -> None:

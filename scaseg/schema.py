@@ -26,6 +26,7 @@ from scaseg.typed import (
 )
 
 DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "xpu")
+SEMANTIC = "semantic"  # of `task`
 METRICS = ("image", "worst", "boundary", "dice", "precision", "recall", "loss")
 
 
@@ -194,6 +195,7 @@ class Settings(Checked):
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     seed: int = number(0, 0, 2**32 - 1)
+    task: str = one_of(SEMANTIC, SEMANTIC, "binary")  # a class a pixel; or of two classes one logit: scaseg.tasks
     weights: str | None = None  # to start from, of encoder and decoder: a file, an address, a hub name or a run
     teacher: str | None = None  # a trained model to learn from besides: a run, a checkpoint or a saved folder
     weights_sha256: str | None = None  # of the file, which an address must have
@@ -224,6 +226,10 @@ class Run(Settings, Parts):
     def check(self) -> None:
         super().check()
         terms = ",".join(self.distillation)
+        if self.teacher and self.task != SEMANTIC:
+            raise UserError(
+                f"teacher={self.teacher}: a teacher tells the best of classes, which task={self.task} does not"
+            )
         if self.teacher and not terms:
             raise UserError(
                 f"teacher={self.teacher}: choose by what it teaches, distillation=[soft_labels], [channel_wise] or both"
@@ -259,6 +265,7 @@ class EvaluateConfig(Checked):
     protocol: Yaml = field(default_factory=dict)
     key_ratios: list[int] = field(default_factory=list)  # evaluates at each of these protocol.key_ratio, and times them
     image_size: list[int] | None = None  # (height, width) to time them at; null: as the split's first image is seen
+    threshold: float | None = number(None, 0, 1)  # of a task that has one; null: the checkpoint's
     metrics: list[str] | None = None  # besides mIoU, as training takes them; null: those of the run's validations
     pictures: int = number(6, 0)
     output: str | None = None

@@ -30,6 +30,7 @@ LEVELS = [  # a module may import from its own level and from those before it
     ("models.encoders", "models.decoders"),
     ("models.segmentor", "models.build", "models.weights"),
     ("data", "losses", "distillation", "schedules", "evaluation", "complexity"),
+    ("tasks",),
     ("runs.earlier", "runs.counts", "runs.checkpoint", "runs.figures"),
     ("trained",),
     ("exported",),

@@ -17,7 +17,8 @@ import torch
 
 import scaseg
 from scaseg.data.build import build_source
-from scaseg.evaluation.metrics import ConfusionMatrix, scores
+from scaseg.evaluation.counter import ConfusionMatrix
+from scaseg.evaluation.metrics import scores
 
 
 def main(*arguments: str) -> None:

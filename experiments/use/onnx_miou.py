@@ -16,7 +16,8 @@ import torch
 
 import scaseg
 from scaseg.data.build import build_source
-from scaseg.evaluation.metrics import ConfusionMatrix, scores
+from scaseg.evaluation.counter import ConfusionMatrix
+from scaseg.evaluation.metrics import scores
 from scaseg.exported.sessions import onnx_session
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from scaseg.config import TrainConfig
 from scaseg.errors import UserError
-from scaseg.schema import Which
+from scaseg.schema import SEMANTIC, Which
 from scaseg.typed import Yaml, number, one_of
 
 
@@ -33,5 +33,7 @@ class AuditConfig(TrainConfig):
                 f"hardware.devices={self.hardware.devices} num_nodes={self.hardware.num_nodes}: an audit's trainings"
                 " follow each other in one process; leave both at 1"
             )
+        if self.task != SEMANTIC:
+            raise UserError(f"task={self.task}: an audit judges by the best of all classes' scores; leave it out")
         if self.records is not None:
             raise UserError(f"records={self.records}: an audit's trainings leave no records; leave it out")

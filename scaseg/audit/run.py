@@ -39,6 +39,7 @@ def audit_by_model(cfg: AuditConfig) -> Path:
     assert cfg.ckpt is not None
     path = model_of(cfg.ckpt, "ckpt", cfg.checkpoint.value)
     model = load_model(path)
+    model.require_best_class("scaseg.audit")
     given = "_target_" in cfg.dataset
     dataset = DatasetPart(cfg.dataset) if given else model.config.dataset
     data_dir = cfg.data_dir or (None if given else model.config.data_dir)

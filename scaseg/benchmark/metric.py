@@ -12,7 +12,7 @@ from scaseg.benchmark.options import BenchmarkConfig
 from scaseg.complexity.latency import Spread, interleaved
 from scaseg.data.build import num_classes
 from scaseg.data.labels import IGNORE
-from scaseg.evaluation.metrics import ConfusionMatrix
+from scaseg.evaluation.counter import ConfusionMatrix
 from scaseg.schema import Run
 
 

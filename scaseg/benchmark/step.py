@@ -64,7 +64,7 @@ def rows(cfg: BenchmarkConfig, run: Run) -> list[Row]:
         def bare() -> float:
             start = time.perf_counter()
             for _ in range(BLOCK):
-                loss = task.loss(task.model(batch["image"]), batch["mask"])
+                loss = task.loss(task.model(batch["image"]), task.task.target(batch["mask"]))
                 optimizer.zero_grad()  # type: ignore[union-attr]
                 loss.backward()
                 if clip is not None:

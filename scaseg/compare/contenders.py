@@ -81,6 +81,7 @@ def contenders(options: Models) -> list[Contender]:
     everything = [run for runs in found.values() for run in runs]
     first = everything[0]
     for run in everything:
+        run.require_best_class("scaseg.compare")
         if run.classes != first.classes or run.config.dataset.name != first.config.dataset.name:
             raise UserError(
                 f"{first.path} is of {first.config.dataset.name} with {len(first.classes)} classes, {run.path} of"

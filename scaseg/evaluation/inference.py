@@ -19,12 +19,13 @@ def scores(
     size: Size,
     protocol: Protocol | None = None,
     window_batch_size: int = 1,
+    probabilities: Model | None = None,
 ) -> Rows:
     """What decides about each pixel at `size`, of images (B, 3, H, W) as the protocol shows them.
 
     images: one tensor, or the same images at the protocol's several scales. Of several views (scales, or each one
     mirrored too with `flip`) the mean of their class probabilities, a `Views`; of one view its logits. No protocol:
-    images are seen whole, as they are.
+    images are seen whole, as they are. probabilities: of logits; where they are given, of one view a `Views` too.
     """
     protocol = protocol or Protocol()
     scales = [images] if isinstance(images, Tensor) else list(images)
@@ -36,22 +37,9 @@ def scores(
             if protocol.logits_resized is Twice.twice:
                 logits = Resized(logits, (view.shape[2], view.shape[3]))
             views.append((Resized(logits, size), flipped))
+    if probabilities is not None:
+        return Views(views, probabilities)
     return views[0][0] if len(views) == 1 else Views(views)
-
-
-def predict_labels(
-    model: Model,
-    images: Tensor | Sequence[Tensor],
-    size: Size,
-    protocol: Protocol | None = None,
-    window_batch_size: int = 1,
-    least: float | None = None,
-) -> Tensor:
-    """Train ids (B, *size) of images (B, 3, H, W): the class whose score is highest; arguments as of `scores`.
-
-    least: IGNORE where the class is less likely.
-    """
-    return best_class(scores(model, images, size, protocol, window_batch_size), least)
 
 
 def labels_at(logits: Tensor, size: Size) -> Tensor:

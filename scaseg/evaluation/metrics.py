@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import scaseg.torchvision_fix  # noqa: F401
-
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from scaseg.aligned import aligned
 from scaseg.evaluation.protocol import MeanOver
@@ -36,6 +33,7 @@ class Scores:
     mean_accuracy: float
     pixel_accuracy: float
     absent: list[int]  # classes that take no part in the mean IoU
+    thresholds: tuple[float, ...] = ()  # of the last classes' probabilities, where figures are at thresholds
 
 
 def scores(matrix: Tensor, mean_over: MeanOver = MeanOver.truth) -> Scores:
@@ -60,30 +58,6 @@ def scores(matrix: Tensor, mean_over: MeanOver = MeanOver.truth) -> Scores:
     )
 
 
-class ConfusionMatrix(Metric):
-    """One int64 confusion matrix over all updates and, under DDP, over all processes."""
-
-    full_state_update = False
-    matrix: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.add_state("matrix", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add pixels: integer tensors of one shape, train ids; IGNORE in the target is left out."""
-        self.matrix += confusion_matrix(prediction, target, self.num_classes)
-
-    def compute(self) -> Tensor:
-        """The matrix (K, K), rows the truth; of one class a scalar, for torchmetrics squeezes what has one element."""
-        return self.matrix
-
-    def counts(self) -> Tensor:
-        """The matrix (K, K) on the CPU, whatever K."""
-        return self.compute().reshape(self.num_classes, self.num_classes).cpu()
-
-
 def table(result: Scores, names: Sequence[str]) -> str:
     """Per-class IoU as aligned text, absent classes named."""
     total = max(1, sum(result.pixels))
@@ -96,7 +70,8 @@ def table(result: Scores, names: Sequence[str]) -> str:
             rows.append([name, _cell(result.iou[i]), _cell(result.accuracy[i]), share])
     rows.append(["mean", _cell(result.mean_iou), _cell(result.mean_accuracy)])
     rows.append(["pixel accuracy", "", _cell(result.pixel_accuracy)])
-    return aligned(rows)
+    thresholds = zip(names[len(names) - len(result.thresholds) :], result.thresholds, strict=True)
+    return "\n".join([aligned(rows), *(f"{name}: from a probability of {value:.4g} on" for name, value in thresholds)])
 
 
 def _cell(value: float) -> str:

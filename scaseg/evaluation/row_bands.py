@@ -5,7 +5,7 @@ where `probable` says so. What is held are the model's own logits, at its stride
 or over views is one band.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,11 @@ from scaseg.models.layers.resize_rows import row_mix
 
 BAND_BYTES = 8 * 2**20  # float32 logits of one band, which on a CPU stay in the cache
 Shape = tuple[int, int, int, int]
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Of logits (B, K, H, W), of one class at each pixel."""
+    return logits.softmax(1)
 
 
 class Rows(Protocol):
@@ -111,9 +116,13 @@ class Windows:
 
 @dataclass(frozen=True)
 class Views:
-    """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped."""
+    """The mean over views of their class probabilities; a view is a map of the common size, and whether flipped.
+
+    probabilities: of a view's logits.
+    """
 
     views: Sequence[tuple[Rows, bool]]
+    probabilities: Callable[[Tensor], Tensor] = class_probabilities
     probable = True
 
     @property
@@ -123,7 +132,7 @@ class Views:
     def rows(self, start: int, stop: int) -> Tensor:
         total: Tensor | None = None
         for source, flipped in self.views:
-            part = source.rows(start, stop).softmax(1)
+            part = self.probabilities(source.rows(start, stop))
             part = part.flip(3) if flipped else part
             total = part if total is None else total.add_(part)
         assert total is not None
@@ -132,13 +141,13 @@ class Views:
 
 def best_class(source: Rows, least: float | None = None) -> Tensor:
     """Argmax over classes -> (B, H, W), uint8 where K allows, band by band; IGNORE where less likely than `least`."""
-    bands = []
-    for band in _bands(source):
-        labels = band.argmax(1).to(torch.uint8 if band.shape[1] <= 256 else torch.int64)
-        if least is not None:
-            labels.masked_fill_(_confidence(band, source.probable) < least, IGNORE)
-        bands.append(labels)
-    return torch.cat(bands, 1)
+    kind = torch.uint8 if source.shape[1] <= 256 else torch.int64
+
+    def labels(band: Tensor) -> Tensor:
+        found = band.argmax(1).to(kind)
+        return found if least is None else found.masked_fill_(_confidence(band, source.probable) < least, IGNORE)
+
+    return in_bands(source, labels)
 
 
 def labels_and_confidence(source: Rows) -> tuple[Tensor, Tensor]:
@@ -146,6 +155,11 @@ def labels_and_confidence(source: Rows) -> tuple[Tensor, Tensor]:
     bands = [(band.argmax(1).to(torch.uint8), _confidence(band, source.probable)) for band in _bands(source)]
     labels, confidence = zip(*bands, strict=True)
     return torch.cat(labels, 1), torch.cat(confidence, 1)
+
+
+def in_bands(source: Rows, kept: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `kept` makes of the scores (B, K, h, W) of each band, together (..., H, W)."""
+    return torch.cat([kept(band) for band in _bands(source)], -2)
 
 
 def _bands(source: Rows) -> Iterator[Tensor]:

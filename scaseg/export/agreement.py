@@ -1,6 +1,6 @@
 """Whether an exported file computes what PyTorch does, at several sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,16 +39,21 @@ class Agreement:
 
 
 def compare(
-    run: Run, segmentor: Segmentor, output: str, sizes: Sequence[Size] = SIZES, form: Form = RGB
+    run: Run,
+    segmentor: Segmentor,
+    output: str,
+    sizes: Sequence[Size] = SIZES,
+    form: Form = RGB,
+    labelled: Callable[[Tensor, Size], Tensor] = labels_at,
 ) -> list[Agreement]:
-    """Run both on made-up pictures of the form, the first size as a batch of two."""
+    """Run both on made-up pictures of the form, the first size as a batch of two. labelled: labels of logits."""
     generator = torch.Generator().manual_seed(0)
     found = []
     for number, size in enumerate(sizes):
         images = picture(2 if number == 0 else 1, size, generator, form)
         with torch.inference_mode():
             logits = segmentor(images)
-            labels = labels_at(logits, size)
+            labels = labelled(logits, size)
         try:
             theirs = torch.from_numpy(np.asarray(run(images.numpy())))
         except Exception as error:  # onnxruntime's own and torch's have no common class
@@ -60,7 +65,7 @@ def compare(
         if output == "logits":
             _same_shape(theirs, logits, size)
             difference = (theirs - logits).abs().max().item()
-            theirs = labels_at(theirs, size)
+            theirs = labelled(theirs, size)
         _same_shape(theirs, labels, size)
         equal = (theirs == labels).double().mean().item()
         allowed = max(LOGITS, ROUNDING * logits.abs().max().item())

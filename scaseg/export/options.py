@@ -15,6 +15,7 @@ class ExportConfig(Checked):
     format: str = one_of("onnx", "onnx", "openvino", "web", "torch_export", "safetensors")
     file: str | None = None  # null: export/ in the run's folder, named after the checkpoint
     output: str = one_of("logits", "logits", "labels")  # at a quarter of the size; or resized to the image's, argmax
+    threshold: float | None = number(None, 0, 1)  # of a task that has one; null: the checkpoint's
     strip: str = one_of("spline", "exact", "spline")  # strip attention in linear time, or exact: the plain form
     key_ratio: int | None = number(None, 1, 16)  # keys pooled by it in the file; null: the protocol's key_ratio
     int8: bool = False  # not of torch_export, safetensors: quantised, calibrated on the images of `calibration`

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,6 +48,12 @@ def export(options: ExportConfig, calibration: Sequence[Path]) -> Path:
     if options.key_ratio is not None:
         model.protocol = replace(model.protocol, key_ratio=options.key_ratio)
         pool_keys(model.segmentor, options.key_ratio)
+    model.decide_from(options.threshold)
+    if options.int8 and options.format == "openvino" and options.output == "logits" and model.thresholds:
+        raise UserError(
+            f"format=openvino int8=true counts the labels that it changes, and logits of task={model.task} tell none:"
+            " output=labels, or format=onnx"
+        )
     if options.format == "safetensors":
         print(f"written: {save(model, target)}")
         return target
@@ -79,6 +86,8 @@ def metadata_of(model: TrainedModel, output: str, strip: str) -> Metadata:
         model.protocol,
         strip,
         model.config.dataset.name,
+        task=model.task,
+        thresholds=model.thresholds,
     )
 
 
@@ -95,7 +104,9 @@ def _write(model: TrainedModel, part: Path, options: ExportConfig, pictures: Pic
     """Write `part`, a file or a folder that is there; returns how it agrees with PyTorch."""
     about = metadata_of(model, options.output, options.strip)
     with stage("following the model (torch.export)"):
-        program = capture(model.segmentor, options.output, options.strip)
+        program = capture(
+            model.segmentor, options.output, options.strip, partial(model.asked.of_logits, thresholds=model.thresholds)
+        )
     if options.format == "torch_export":
         with stage("writing the graph"), quiet():
             torch.export.save(program, part, extra_files=about.texts())
@@ -149,7 +160,7 @@ def _write_page(model: TrainedModel, part: Path, about: Metadata, options: Expor
 def _checked(run: Run, model: TrainedModel, options: ExportConfig) -> list[str]:
     sizes: list[Size] = [(size[0], size[1]) for size in options.sizes]
     with stage(f"checking against PyTorch at {len(sizes)} sizes"):
-        found = compare(run, model.segmentor, options.output, sizes, model.form)
+        found = compare(run, model.segmentor, options.output, sizes, model.form, model.labels_at)
     require(found, f"the {options.format} file")
     return [str(one) for one in found]
 

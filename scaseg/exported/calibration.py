@@ -10,7 +10,6 @@ import torch
 
 from scaseg.data.images import read_image, size_and_turn
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import labels_at
 from scaseg.evaluation.views import view
 from scaseg.exported.graph import least_side
 from scaseg.exported.sessions import Run
@@ -60,9 +59,9 @@ def equal_labels(run: Run, output: str, pictures: Pictures) -> float:
     for pixels in pictures:
         size = (pixels.shape[2], pixels.shape[3])
         with torch.inference_mode():
-            ours = labels_at(pictures.model.segmentor(torch.from_numpy(pixels)), size)
+            ours = pictures.model.labels_at(pictures.model.segmentor(torch.from_numpy(pixels)), size)
         theirs = torch.from_numpy(np.asarray(run(pixels)))
         if output == "logits":
-            theirs = labels_at(theirs, size)
+            theirs = pictures.model.labels_at(theirs, size)
         shares.append((theirs == ours).double().mean().item())
     return sum(shares) / len(shares)

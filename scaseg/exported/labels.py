@@ -31,11 +31,17 @@ class Rows:
 
 
 def predict_labels(
-    run: Run, views: Sequence[npt.NDArray[Any]], size: Size, protocol: Protocol, least: float | None = None
+    run: Run,
+    views: Sequence[npt.NDArray[Any]],
+    size: Size,
+    protocol: Protocol,
+    thresholds: Sequence[float] = (),
+    least: float | None = None,
 ) -> Mask:
     """Class ids (B, *size) of images (B, C, h, w) at the protocol's scales, by a file that gives logits.
 
-    least: IGNORE where the class is less likely.
+    thresholds: of its one logit's probability, for whether it is the second of two classes; none: the best class, and
+    IGNORE where it is less likely than `least`.
     """
     maps: list[tuple[Rows, bool]] = []
     for view in views:
@@ -45,6 +51,9 @@ def predict_labels(
             if protocol.logits_resized is Twice.twice:
                 rows = resized(rows, (images.shape[2], images.shape[3]))
             maps.append((resized(rows, size), flipped))
+    if thresholds:
+        (threshold,) = thresholds
+        return _in_bands(averaged(maps, sigmoid), lambda rows: (rows[:, 0] >= threshold).astype(np.uint8))
     return best_class(maps[0][0] if len(maps) == 1 else averaged(maps), least)
 
 
@@ -84,18 +93,30 @@ def _mixed(source: Rows, start: int, stop: int, height: int, wanted: int) -> Flo
     return out
 
 
-def averaged(views: Sequence[tuple[Rows, bool]]) -> Rows:
-    """The mean over views of their class probabilities; each is a map of one size, and whether it is mirrored."""
+def softmax(logits: Floats) -> Floats:
+    """Over classes, (B, K, H, W)."""
+    part: Floats = np.exp(logits - logits.max(1, keepdims=True))
+    part /= part.sum(1, keepdims=True)
+    return part
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Of each; no exponential overflows."""
+    probability: Floats = np.exp(-np.logaddexp(np.float32(0), -logits))
+    return probability
+
+
+def averaged(views: Sequence[tuple[Rows, bool]], probabilities: Callable[[Floats], Floats] = softmax) -> Rows:
+    """The mean over views of the probabilities of their logits; each is a map of one size, and whether mirrored."""
 
     def rows(start: int, stop: int) -> Floats:
         total: Floats | None = None
         for source, flipped in views:
-            part = _softmax(source.of(start, stop))
+            part = probabilities(source.of(start, stop))
             part = part[..., ::-1] if flipped else part
             total = part if total is None else total + part
         assert total is not None
-        total /= len(views)
-        return total
+        return total / np.float32(len(views))
 
     return Rows(views[0][0].size, rows, probable=True)
 
@@ -130,25 +151,20 @@ def _logits(run: Run, images: Floats, windowed: tuple[Size, Size] | None) -> Row
     return Rows((height, width), rows)
 
 
-def _softmax(logits: Floats) -> Floats:
-    """Over classes, of (B, K, h, W)."""
-    part: Floats = np.exp(logits - logits.max(1, keepdims=True))
-    part /= part.sum(1, keepdims=True)
-    return part
-
-
 def best_class(source: Rows, least: float | None = None) -> Mask:
     """Argmax over classes -> (B, H, W), uint8 where the classes allow, band by band; IGNORE where below `least`."""
-    height, width = source.size
-    first = source.of(0, 1)
-    batch, classes = first.shape[:2]
-    band = max(1, BAND_BYTES // (4 * batch * classes * width))
-    kind: Any = np.uint8 if classes <= 256 else np.int64
-    bands = []
-    for start in range(0, height, band):
-        rows = source.of(start, min(height, start + band))
-        labels = rows.argmax(1).astype(kind)
+
+    def labels(rows: Floats) -> Mask:
+        found: Mask = rows.argmax(1).astype(np.uint8 if rows.shape[1] <= 256 else np.int64)
         if least is not None:
-            labels[(rows if source.probable else _softmax(rows)).max(1) < np.float32(least)] = IGNORE
-        bands.append(labels)
-    return np.concatenate(bands, 1)
+            found[(rows if source.probable else softmax(rows)).max(1) < np.float32(least)] = IGNORE
+        return found
+
+    return _in_bands(source, labels)
+
+
+def _in_bands(source: Rows, labels: Callable[[Floats], Mask]) -> Mask:
+    height, width = source.size
+    batch, classes = source.of(0, 1).shape[:2]
+    band = max(1, BAND_BYTES // (4 * batch * classes * width))
+    return np.concatenate([labels(source.of(start, min(height, start + band))) for start in range(0, height, band)], 1)

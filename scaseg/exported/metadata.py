@@ -9,6 +9,7 @@ import numpy as np
 from scaseg.errors import UserError
 from scaseg.evaluation.protocol import Protocol
 from scaseg.form import Form, form_of
+from scaseg.schema import SEMANTIC
 from scaseg.typed import Json, from_plain, to_plain
 
 INPUT = "images"  # the graph's one input, (batch, channels, height, width)
@@ -20,7 +21,8 @@ class Metadata:
 
     classes: names by id; colours: [red, green, blue] of each, 0..255. form: of the images, which the graph normalises
     by mean and std. least_side: of the images in pixels. output: `logits` or `labels`. strip: how strip attention is
-    computed. quantised: what the numbers of an int8 file are and why, by `weights`, `activations`, `reason`.
+    computed. quantised: what the numbers of an int8 file are and why, by `weights`, `activations`, `reason`. task: of
+    scaseg.tasks; thresholds: of its probabilities, the sigmoids of logits, where it has some.
     """
 
     classes: tuple[str, ...]
@@ -34,6 +36,8 @@ class Metadata:
     strip: str
     trained_on: str
     quantised: Mapping[str, str] | None = None
+    task: str = SEMANTIC
+    thresholds: tuple[float, ...] = ()
 
     def texts(self) -> dict[str, str]:
         """Every value as JSON, by the name under which files hold it."""
@@ -59,6 +63,8 @@ class Metadata:
         }
         if self.quantised is not None:
             about["int8"] = dict(self.quantised)
+        if self.task != SEMANTIC:
+            about |= {"task": self.task, "thresholds": list(self.thresholds)}
         return {name: json.dumps(value) for name, value in about.items()}
 
 
@@ -93,6 +99,8 @@ def read_metadata(texts: Mapping[str, str], path: object) -> Metadata:
             about["strip"],
             about["trained_on"],
             about.get("int8"),
+            about.get("task", SEMANTIC),
+            tuple(about.get("thresholds", ())),
         )
         shape = np.shape(found.colours)
     except (KeyError, TypeError, ValueError) as error:
@@ -107,4 +115,9 @@ def read_metadata(texts: Mapping[str, str], path: object) -> Metadata:
     return found
 
 
-NAMES = frozenset(("classes", "colours", "input", "normalisation", "output", "protocol", "strip", "trained_on", "int8"))
+NAMES = frozenset(
+    (
+        *("classes", "colours", "input", "normalisation", "output", "protocol", "strip", "trained_on", "int8"),
+        *("task", "thresholds"),
+    )
+)

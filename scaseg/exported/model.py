@@ -34,6 +34,7 @@ class ExportedModel(Predictor):
     protocol: Protocol
     file: Path
     device: str = "cpu"
+    thresholds: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         int8 = ", int8" if self.metadata.quantised else ""
@@ -43,6 +44,17 @@ class ExportedModel(Predictor):
     def form(self) -> Form:
         """Of the images that it takes."""
         return self.metadata.form
+
+    @property
+    def task(self) -> str:
+        """See Predictor."""
+        return self.metadata.task
+
+    def decide_from(self, threshold: float | None) -> None:
+        """See Predictor."""
+        if threshold is not None and self.thresholds and self.metadata.output == "labels":
+            raise UserError(f"threshold={threshold}: {self.file} gives labels, at its own: export output=logits")
+        super().decide_from(threshold)
 
     def to(self, device: str) -> "ExportedModel":
         """Itself, for `cpu`; UserError for another."""
@@ -59,7 +71,7 @@ class ExportedModel(Predictor):
             raise UserError(f"{self.file}: {reason}")
         views = batched(images, self.protocol)
         if self.metadata.output == "logits":
-            return list(predict_labels(self.session.run, views, size, self.protocol, self.confidence))
+            return list(predict_labels(self.session.run, views, size, self.protocol, self.thresholds, self.confidence))
         (view,) = views
         labels = self.session.run(np.ascontiguousarray(view, np.float32))
         return [_at(one.astype(np.uint8 if len(self.classes) <= 256 else np.int64), size) for one in labels]
@@ -90,7 +102,7 @@ class ExportedModel(Predictor):
     def untold(self) -> str | None:
         """See Predictor."""
         if self.metadata.output == "logits":
-            return None
+            return super().untold
         return "it gives labels, and no probability of any: a checkpoint does, or scaseg.export output=logits"
 
     def digest(self) -> str:
@@ -106,7 +118,9 @@ def load_exported(file: Path, runtime: str | None = None, threads: int | None = 
     session = open_session(file, runtime, threads)
     metadata = read_metadata(session.texts, file)
     colours = np.array(metadata.colours, np.uint8).reshape(-1, 3)
-    return ExportedModel(session, metadata, metadata.classes, colours, metadata.protocol, file)
+    return ExportedModel(
+        session, metadata, metadata.classes, colours, metadata.protocol, file, thresholds=metadata.thresholds
+    )
 
 
 def exported_model(path: Path, runtime: str | None = None, threads: int | None = None) -> ExportedModel | None:

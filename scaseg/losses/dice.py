@@ -7,22 +7,26 @@ from scaseg.data.labels import IGNORE as IGNORE_INDEX
 from scaseg.losses.term import Term
 
 
-def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 - mean over classes of (2 |P T| + s) / (|P| + |T| + s) over the batch's labelled pixels (V-Net, 2016)."""
+def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0, classes: str = "all") -> Tensor:
+    """1 - mean over classes of (2 |P T| + s) / (|P| + |T| + s) over the batch's labelled pixels (V-Net, 2016).
+
+    classes: over `all`, or over the `foreground`, all but the first.
+    """
     labelled = (target != IGNORE_INDEX).unsqueeze(1)
     probability = logits.float().softmax(1) * labelled
     truth = F.one_hot(target.where(labelled.squeeze(1), 0), logits.shape[1]).permute(0, 3, 1, 2) * labelled
     overlap = (probability * truth).sum((0, 2, 3))
     size = probability.sum((0, 2, 3)) + truth.sum((0, 2, 3))
-    return 1 - ((2 * overlap + smooth) / (size + smooth)).mean()
+    of_class = (2 * overlap + smooth) / (size + smooth)
+    return 1 - (of_class if classes == "all" else of_class[1:]).mean()
 
 
 class Dice(Term):
     """See `dice_loss`; of a batch in parts it is each part's own, for it is no mean over pixels."""
 
-    def __init__(self, smooth: float = 1.0) -> None:
+    def __init__(self, smooth: float = 1.0, classes: str = "all") -> None:
         super().__init__()
-        self.smooth = smooth
+        self.smooth, self.classes = smooth, classes
 
     def weighed(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return dice_loss(logits, target, self.smooth), (target != IGNORE_INDEX).sum()
+        return dice_loss(logits, target, self.smooth, self.classes), (target != IGNORE_INDEX).sum()

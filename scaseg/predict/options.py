@@ -22,6 +22,7 @@ class PredictConfig(Checked):
     overwrite: bool = False
     protocol: Yaml = field(default_factory=dict)
     confidence: float | None = number(None, 0, 1)  # masks to learn from: what is less likely is ignored (255)
+    threshold: float | None = number(None, 0, 1)  # of a task that has one; null: the checkpoint's
     batch_size: int = number(4, 1)  # images of one size at once
     max_pixels: int = number(2**25, 1)  # seen by the model at once; larger images in windows of WINDOW
     window: int | None = number(None, GRID)  # pixels of a side: all images in windows, at their own size

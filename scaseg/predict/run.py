@@ -26,9 +26,12 @@ def predict(options: PredictConfig, found: Found) -> Outcome:
     model.confidence = options.confidence
     if options.confidence is not None and model.untold:
         raise UserError(f"confidence={options.confidence}: {options.ckpt}: {model.untold}")
+    model.decide_from(options.threshold)
     kinds = KINDS if options.write == "both" else (options.write,)
     protocol = without_later(to_plain(model.protocol), "protocol.")
     of: Json = {"model": model.digest(), "protocol": protocol, "classes": list(model.classes)}
+    if model.thresholds:
+        of["thresholds"] = list(model.thresholds)
     cut = Cut(options.max_pixels, options.window, options.overlap)
     if cut.asked:
         of["windows"] = cut.asked

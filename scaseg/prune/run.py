@@ -46,7 +46,7 @@ def prune(options: PruneConfig) -> Path:
         print(note)
     scores, blocks = _worth(model, widths, options)
     size = image_size(model.config.protocol, model.config.augment, options.image_size)
-    cost = Cost("params" if options.by == "params" else "macs", len(model.classes), size)
+    cost = Cost("params" if options.by == "params" else "macs", model.asked.logits, size)
     plan = Plan(model.config, widths, scores, cost, options.round, blocks)
     ratio = None
     with stage("choosing widths"):
@@ -90,7 +90,13 @@ def _worth(
         )
     if not source.labelled:
         raise UserError(f"split={split} has no masks, by which importance=taylor goes: another, or importance=l2")
-    loss = build_loss(run.loss, run.dataset.name, source.labels, run.class_pixels.get("train")).to(model.device)
+    terms = build_loss(run.loss, run.dataset.name, source.labels, run.class_pixels.get("train")).to(model.device)
+    of_task = model.asked.loss(terms)
+
+    def loss(logits: Tensor, masks: Tensor) -> Tensor:
+        found: Tensor = of_task(logits, model.asked.target(masks))
+        return found
+
     samples = TrainSamples(source, run.augment, run.seed, run.dataset.form)
 
     def batches(unit: str) -> Iterator[TrainBatch]:

@@ -52,7 +52,7 @@ def measured(model: TrainedModel, scores: Sequence[Tensor], size: Size, rounds: 
 
     def measure(kept: Sequence[Kept]) -> Ratio:
         found = smaller_tensors({name: tensor.cpu() for name, tensor in tensors.items()}, kept, scores)
-        smaller = build_trained(smaller_run(model.config, kept), len(model.classes), found, model.path or Path())
+        smaller = build_trained(smaller_run(model.config, kept), model.classes, found, model.path or Path())
         smaller = smaller.to(model.device)
         return interleaved(_call(smaller, image), _call(model.segmentor, image), model.device, rounds=rounds)
 

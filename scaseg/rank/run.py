@@ -31,6 +31,8 @@ def rank(options: RankConfig, pictures: Sequence[Path]) -> Path:
     source = model_of(options.ckpt, "ckpt")
     target = place_for(options.output, source, f"rank-{options.budget:g}")
     model = load_model(source).to(device)
+    if options.by == "loss":
+        model.require_best_class("scaseg.rank by=loss")
     attentions = _attentions(model, options.ckpt)
     heads = [(attention, head) for attention in attentions for head in range(attention.heads)]
     moments = [Moments(attention) for attention in attentions]

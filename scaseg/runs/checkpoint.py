@@ -31,7 +31,7 @@ class Checkpoint:
 
     state: tensors of the whole task; plain_state: those that `state` is an average of, None without one. groups: names
     of the parameters of each of the optimiser's groups; None in early files. step: optimiser steps taken. resumable:
-    whether it has the optimiser's state too, and is not of `write_model`.
+    whether it has the optimiser's state too, and is not of `write_model`. thresholds: of a task that has some.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Checkpoint:
     plain_state: Mapping[str, Tensor] | None
     groups: list[list[str]] | None
     resumable: bool = True
+    thresholds: tuple[float, ...] = ()
 
     @property
     def model_state(self) -> dict[str, Tensor]:
@@ -51,7 +52,13 @@ class Checkpoint:
         return {key.removeprefix(start): value for key, value in self.state.items() if key.startswith(start)}
 
 
-def write_into(lightning: dict[str, Any], run: Run, labels: LabelTable, groups: Sequence[Sequence[str]]) -> None:
+def write_into(
+    lightning: dict[str, Any],
+    run: Run,
+    labels: LabelTable,
+    groups: Sequence[Sequence[str]],
+    thresholds: Sequence[float] = (),
+) -> None:
     """Put our part into a checkpoint of Lightning's: all it takes to use the model, as plain values."""
     lightning["scaseg"] = {
         "version": VERSION,
@@ -59,14 +66,27 @@ def write_into(lightning: dict[str, Any], run: Run, labels: LabelTable, groups: 
         "classes": list(labels.names),
         "colours": [list(colour) for colour in labels.colours],
         "parameter_groups": [list(names) for names in groups],
+        **({"thresholds": list(thresholds)} if thresholds else {}),
     }
 
 
-def write_model(path: Path, run: Run, labels: LabelTable, tensors: Mapping[str, Tensor], step: int) -> None:
+def thresholds_in(lightning: Mapping[str, Any]) -> tuple[float, ...]:
+    """Those of a checkpoint of Lightning's with our part."""
+    return tuple(lightning["scaseg"].get("thresholds", ()))
+
+
+def write_model(
+    path: Path,
+    run: Run,
+    labels: LabelTable,
+    tensors: Mapping[str, Tensor],
+    step: int,
+    thresholds: Sequence[float] = (),
+) -> None:
     """A checkpoint of a Segmentor's tensors alone, to evaluate, export and start from; training cannot resume it."""
     state = {f"model.{key}": value for key, value in tensors.items()}
     content: dict[str, Any] = {"state_dict": state, "global_step": step}
-    write_into(content, run, labels, [])
+    write_into(content, run, labels, [], thresholds)
     whole = io.BytesIO()
     torch.save(content, whole)
     write_bytes(path, whole.getbuffer())
@@ -102,6 +122,7 @@ def read_checkpoint(path: Path, key: str) -> Checkpoint:
         found.get("current_model_state"),
         ours.get("parameter_groups"),
         "optimizer_states" in found,
+        thresholds_in(found),
     )
 
 
@@ -124,6 +145,8 @@ def check_architecture(run: Run, checkpoint: Checkpoint, state: Mapping[str, Ten
         )
         if _described(then) != _described(now)
     ]
+    if saved.task != run.task:
+        parts.append(f"task: {saved.task} in the checkpoint, {run.task} now")
     raise UserError(
         f"the checkpoint is of another architecture ({'; '.join(parts or ['its configuration looks alike'])}):"
         f" {differ}. Give the options the checkpoint was trained with, or another ckpt_path"

@@ -50,7 +50,8 @@ def figures(scores: Scores | None, labels: LabelTable) -> Figures:
     """Figures as result.json has them, in percent; a figure of nothing (no labelled pixel) is None."""
     if scores is None:
         return {"mIoU": None, "pixel_accuracy": None, "mean_accuracy": None, "per_class": None, "absent": None}
-    return {
+    thresholds = zip(labels.names[labels.num_classes - len(scores.thresholds) :], scores.thresholds, strict=True)
+    found: Figures = {
         "mIoU": _number(scores.mean_iou),
         "pixel_accuracy": _number(scores.pixel_accuracy),
         "mean_accuracy": _number(scores.mean_accuracy),
@@ -64,6 +65,7 @@ def figures(scores: Scores | None, labels: LabelTable) -> Figures:
         },
         "absent": [labels.names[i] for i in scores.absent],
     }
+    return {**found, "thresholds": dict(thresholds)} if scores.thresholds else found
 
 
 def more_figures(found: Mapping[str, float]) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from scaseg.typed import Plain
 
 TOLD = ("mIoU", "pixel_accuracy", "mean_accuracy", "per_class", "absent", "split", "protocol", "step", "seed")
 EARLIER = "images_trained_on"  # evaluated_images_trained_on before it was called so
-TOLD_MORE = ("evaluated_images_trained_on", "params", "versions", "device", "git_commit", "wall_time_s")
+TOLD_MORE = ("evaluated_images_trained_on", "params", "versions", "device", "thresholds", "git_commit", "wall_time_s")
 
 
 class ClassFigures(TypedDict):
@@ -32,6 +32,7 @@ class Figures(TypedDict):
     mean_accuracy: float | None
     per_class: dict[str, ClassFigures] | None
     absent: list[str] | None
+    thresholds: NotRequired[dict[str, float]]  # of probabilities, by class, where the figures are at some
 
 
 class Best(TypedDict):

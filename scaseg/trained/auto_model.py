@@ -29,6 +29,7 @@ from scaseg.models.layers.offset_classifier import OffsetClassifier
 from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.earlier import read_config
+from scaseg.tasks.build import build_task
 from scaseg.trained.model import NoDrawing
 
 
@@ -84,14 +85,15 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
         # transformers builds on the meta device and fills in what files hold, and some constants are in none
         self._filled = filled = torch.get_default_device().type == "meta"
         with torch.device("cpu") if filled else nullcontext(), NoDrawing() if filled else nullcontext():
-            built = build_segmentor(backbone, run.decoder, config.num_labels, run.dataset.form)
+            self.asked = build_task(run.task, list(config.id2label.values()))
+            built = build_segmentor(backbone, run.decoder, self.asked.logits, run.dataset.form)
         pool_keys(built, run.protocol.key_ratio)
         self.encoder, self.decoder = built.encoder, built.decoder
         self.register_buffer("mean", built.mean, persistent=False)
         self.register_buffer("std", built.std, persistent=False)
         kept = self.state_dict().keys()
         self._constants = {name: one.clone() for name, one in self.named_buffers() if name not in kept}
-        self._loss = SegmentationLoss({"cross_entropy": CrossEntropy()})
+        self._loss = self.asked.loss(SegmentationLoss({"cross_entropy": CrossEntropy()}))
         self.post_init()
 
     def forward(
@@ -100,10 +102,11 @@ class SCASegForSemanticSegmentation(PreTrainedModel):
         """pixel_values (B, C, H, W), RGB on 0..255, uint8 or float, normalised here -> logits (B, K, ~H / 4, ~W / 4).
 
         labels (B, H, W), ids below K, 255 where there is none: then also the loss, the mean cross-entropy over the
-        labelled pixels of the logits resized to them. Hidden states and attentions are not given.
+        labelled pixels of the logits resized to them. Hidden states and attentions are not given. Of task=binary there
+        is one logit, of the second class.
         """
         logits = Segmentor.forward(self, pixel_values)  # not one of its own: tensors keep the names of the file
-        loss = None if labels is None else self._loss(logits, labels)
+        loss = None if labels is None else self._loss(logits, self.asked.target(labels))
         if self.config.return_dict if return_dict is None else return_dict:
             return SemanticSegmenterOutput(loss=loss, logits=logits)
         return (logits,) if loss is None else (loss, logits)

@@ -55,6 +55,7 @@ def model_card(model: TrainedModel) -> str:
         "logits = model(pixel_values=images).logits  # (B, K, H / 4, W / 4)",
         "```",
         "",
+        *_decision(model),
         "## Training",
         "",
         *_training(config, about),
@@ -80,6 +81,13 @@ def model_card(model: TrainedModel) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _decision(model: TrainedModel) -> list[str]:
+    """Where labels are not the classes of the highest logits, what they are."""
+    asked = zip(model.classes[len(model.classes) - len(model.thresholds) :], model.thresholds, strict=True)
+    told = [f"A pixel is `{name}` where its logit's sigmoid is {value:.4g} or more." for name, value in asked]
+    return [*told, ""] if told else []
 
 
 def _front_matter(model: TrainedModel, dataset: str, name: str, results: Sequence[Result]) -> Json:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,16 +16,18 @@ from torch.overrides import TorchFunctionMode
 from scaseg.data.labels import Mask
 from scaseg.data.sizes import Size
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import predict_labels, scores
+from scaseg.evaluation.inference import Model, scores
 from scaseg.evaluation.protocol import Protocol
-from scaseg.evaluation.row_bands import Rows
+from scaseg.evaluation.row_bands import Held, Resized, Rows, Views, best_class
 from scaseg.evaluation.views import batched
 from scaseg.form import Form
 from scaseg.models.build import build_segmentor
 from scaseg.models.layers.pooled_keys import pool_keys
 from scaseg.models.segmentor import Segmentor
 from scaseg.runs.checkpoint import differences
-from scaseg.schema import Run
+from scaseg.schema import SEMANTIC, Run
+from scaseg.tasks.build import build_task
+from scaseg.tasks.task import Task
 from scaseg.trained.images import Picture
 from scaseg.trained.predictor import Predictor
 from scaseg.trained.stored import About, read_stored
@@ -48,6 +51,7 @@ class TrainedModel(Predictor):
     config: Run
     about: About = field(default_factory=lambda: About())
     path: Path | None = None  # what it was loaded from; for people, and written nowhere
+    thresholds: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         parts = f"{self.config.backbone.name} + {self.config.decoder.name}"
@@ -86,6 +90,24 @@ class TrainedModel(Predictor):
         """Of the images that it takes."""
         return self.config.dataset.form
 
+    @property
+    def task(self) -> str:
+        """See Predictor."""
+        return self.config.task
+
+    def require_best_class(self, command: str) -> None:
+        """Raise UserError for a model whose labels are not the classes of the highest scores."""
+        if self.task != SEMANTIC:
+            raise UserError(
+                f"{self.path} is of task={self.task}, and {command} judges by the best of all classes' scores: it"
+                " takes models of task=semantic"
+            )
+
+    @cached_property
+    def asked(self) -> Task:
+        """What is asked of each pixel."""
+        return build_task(self.config.task, self.classes)
+
     def digest(self) -> str:
         """Of the weights."""
         found = hashlib.sha256()
@@ -98,40 +120,64 @@ class TrainedModel(Predictor):
     def scores(
         self, image: Picture, protocol: Protocol, kept: Callable[[Tensor], Tensor] = lambda logits: logits
     ) -> Rows:
-        """What decides about each pixel of one image of its form, seen as a protocol says: (1, K, H, W), by rows.
+        """What decides about each pixel of one image of its form, seen as a protocol says: (1, logits, H, W), by rows.
 
         kept: what is kept for it of the model's logits.
         """
         size = image.shape[0], image.shape[1]
         pool_keys(self.segmentor, protocol.key_ratio)
         seen = self.views([image], protocol)
-        return scores(lambda images: kept(self.segmentor(images)), seen, size, protocol, WINDOWS_AT_ONCE)
+        return self._scores(lambda images: kept(self.segmentor(images)), seen, size, protocol)
+
+    @torch.inference_mode()
+    def labels_by(self, scores: Rows) -> Tensor:
+        """Labels (B, H, W) of such scores."""
+        if self.confidence is not None:
+            return best_class(scores, self.confidence)
+        return self.asked.labels(self.asked.seen(scores), self.thresholds)
 
     @torch.inference_mode()
     def _labels(self, views: list[Tensor], size: Size) -> Tensor:
         pool_keys(self.segmentor, self.protocol.key_ratio)
-        return predict_labels(self.segmentor, views, size, self.protocol, WINDOWS_AT_ONCE, self.confidence)
+        return self.labels_by(self._scores(self.segmentor, views, size, self.protocol))
+
+    @torch.inference_mode()
+    def labels_at(self, logits: Tensor, size: Size) -> Tensor:
+        """Labels (B, *size) of one view's logits."""
+        seen = Resized(Held(logits), size)
+        return self.labels_by(seen if (of := self.asked.probabilities) is None else Views([(seen, False)], of))
+
+    def _scores(self, model: Model, views: list[Tensor], size: Size, protocol: Protocol) -> Rows:
+        return scores(model, views, size, protocol, WINDOWS_AT_ONCE, self.asked.probabilities)
 
 
 def load_model(path: Path, device: str | torch.device = "cpu") -> TrainedModel:
     """See scaseg.load."""
     stored = read_stored(path)
-    segmentor = build_trained(stored.config, len(stored.classes), stored.tensors, path)
+    segmentor = build_trained(stored.config, stored.classes, stored.tensors, path)
     pool_keys(segmentor, stored.config.protocol.key_ratio)
     colours = np.array(stored.colours, np.uint8).reshape(-1, 3)
     model = TrainedModel(
-        segmentor, tuple(stored.classes), colours, stored.config.protocol, stored.config, stored.about, path
+        segmentor,
+        tuple(stored.classes),
+        colours,
+        stored.config.protocol,
+        stored.config,
+        stored.about,
+        path,
+        stored.thresholds,
     )
     return model if str(device) == "cpu" else model.to(device)
 
 
-def build_trained(config: Run, classes: int, tensors: Mapping[str, Tensor], where: Path) -> Segmentor:
+def build_trained(config: Run, classes: Sequence[str], tensors: Mapping[str, Tensor], where: Path) -> Segmentor:
     """The module with its weights, for inference alone: in float32 after `training.precision=bf16-true` too.
 
     Raises UserError where the tensors are not of this configuration; where: they are from, for the message.
     """
     with NoDrawing():
-        segmentor = build_segmentor(for_use(config.backbone), for_use(config.decoder), classes, config.dataset.form)
+        logits = build_task(config.task, classes).logits
+        segmentor = build_segmentor(for_use(config.backbone), for_use(config.decoder), logits, config.dataset.form)
     if differ := differences(segmentor.state_dict(), tensors):
         raise UserError(
             f"{where}: its weights are not those of its configuration: {differ}. It was written by another version of"

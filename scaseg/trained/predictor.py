@@ -11,6 +11,7 @@ from PIL import Image
 
 from scaseg.data.labels import LabelTable, Mask
 from scaseg.data.sizes import Size
+from scaseg.evaluation.levels import thresholds_asked
 from scaseg.evaluation.protocol import Protocol
 from scaseg.form import Form
 from scaseg.trained.images import Picture, as_picture
@@ -18,14 +19,21 @@ from scaseg.trained.images import Picture, as_picture
 
 class Predictor(ABC):
     """classes: names in the order of the ids that `predict` returns; colours (K, 3) uint8, so that `colours[labels]`
-    is a picture. protocol: the size and windows at which the model was evaluated, and at which it predicts.
-    confidence: what is less likely, by the largest softmax probability of a pixel, is IGNORE (255); None: nothing is.
+    is a picture. protocol: the size and windows at which the model was evaluated, and at which it predicts. task: see
+    scaseg.tasks; thresholds: of its probabilities, of the last classes, where it has some. confidence: what is less
+    likely, by the largest softmax probability of a pixel, is IGNORE (255); None: nothing is.
     """
 
     classes: tuple[str, ...]
     colours: npt.NDArray[uint8]
     protocol: Protocol
+    thresholds: tuple[float, ...]
     confidence: float | None = None
+
+    @property
+    @abstractmethod
+    def task(self) -> str:
+        """By name."""
 
     @property
     def labels(self) -> LabelTable:
@@ -37,6 +45,13 @@ class Predictor(ABC):
     @abstractmethod
     def form(self) -> Form:
         """Of the images that it takes."""
+
+    def decide_from(self, threshold: float | None) -> None:
+        """Say yes from this probability on, in place of its own thresholds; None leaves them as they are.
+
+        Raises UserError for a model without thresholds, or whose own cannot be changed.
+        """
+        self.thresholds = thresholds_asked(threshold, self.thresholds, self.task)
 
     def predict(self, image: str | Path | Image.Image | npt.NDArray[Any]) -> Mask:
         """Class ids (H, W), uint8, of a file, a PIL image or an RGB array (H, W, 3) uint8, at the image's own size.
@@ -62,6 +77,8 @@ class Predictor(ABC):
     @property
     def untold(self) -> str | None:
         """Why it cannot tell how likely its answers are; None where it can."""
+        if self.thresholds:
+            return f"task={self.task} compares with a threshold, which threshold= moves; only task=semantic tells"
         return None
 
     @abstractmethod

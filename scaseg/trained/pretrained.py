@@ -70,4 +70,5 @@ def description(model: TrainedModel) -> Json:
         "colours": model.colours.tolist(),
         "model": {**plain, "protocol": to_plain(model.protocol), "normalisation": {"mean": mean, "std": std}},
         "about": model.about,
+        **({"thresholds": list(model.thresholds)} if model.thresholds else {}),
     }

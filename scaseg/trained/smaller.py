@@ -34,7 +34,8 @@ def write_smaller(target: Path, model: TrainedModel, config: Run, tensors: Mappi
     config = replace(config, weights=str(source), training=training)
     with new_folder(target) as beside:
         (beside / CHECKPOINTS).mkdir()
-        write_model(beside / CHECKPOINTS / "last.ckpt", config, model.labels, tensors, model.about.get("step", 0))
+        path, step = beside / CHECKPOINTS / "last.ckpt", model.about.get("step", 0)
+        write_model(path, config, model.labels, tensors, step, model.thresholds)
 
 
 def told(target: Path, model: TrainedModel, config: Run) -> str:

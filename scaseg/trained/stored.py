@@ -21,7 +21,7 @@ CODE = "modeling_scaseg.py"  # what transformers runs of a saved folder
 FORMAT = 1  # of config.json
 OF_THE_MODEL = (  # of a configuration
     *("backbone", "decoder", "dataset", "protocol", "augment", "training", "loss", "optimizer", "schedule"),
-    *("weights", "teacher", "distillation", "more_data", "seed"),
+    *("weights", "teacher", "distillation", "more_data", "seed", "task"),
 )
 
 
@@ -35,13 +35,17 @@ class About(TypedDict, total=False):
 
 @dataclass
 class Stored:
-    """config: of the run, in which a saved folder has only what determines the model; tensors: of the Segmentor."""
+    """config: of the run, in which a saved folder has only what determines the model; tensors: of the Segmentor.
+
+    thresholds: of a task that has some.
+    """
 
     config: Run
     classes: list[str]
     colours: list[list[int]]
     tensors: dict[str, Tensor]
     about: About
+    thresholds: tuple[float, ...] = ()
 
 
 def read_stored(path: Path) -> Stored:
@@ -56,7 +60,7 @@ def read_stored(path: Path) -> Stored:
 def _read_checkpoint(path: Path) -> Stored:
     found = read_checkpoint(path, "ckpt")
     about: About = {"checkpoint": path.name, "step": found.step, "results": results_of(path, found.step, found.run)}
-    return Stored(found.run, list(found.classes), found.colours, found.model_state, about)
+    return Stored(found.run, list(found.classes), found.colours, found.model_state, about, found.thresholds)
 
 
 def _read_folder(path: Path) -> Stored:
@@ -77,4 +81,5 @@ def _read_folder(path: Path) -> Stored:
     if torch.any(torch.tensor([len(colour) != 3 for colour in colours])) or len(colours) != len(classes):
         raise UserError(f"{path / CONFIG}: {len(classes)} classes and {len(colours)} colours")
     check_named(config["model"], str(path / CONFIG))
-    return Stored(read_config(config["model"]), classes, colours, tensors, config["about"])
+    thresholds = tuple(config.get("thresholds", ()))
+    return Stored(read_config(config["model"]), classes, colours, tensors, config["about"], thresholds)

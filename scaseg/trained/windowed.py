@@ -10,7 +10,7 @@ from torch import Tensor
 from scaseg.data.labels import IGNORE, Mask
 from scaseg.data.regions import Regions
 from scaseg.evaluation.blend import Blended, Span, spans
-from scaseg.evaluation.row_bands import Rows, best_class
+from scaseg.evaluation.row_bands import Rows
 from scaseg.trained.model import TrainedModel
 from scaseg.trained.tiling import Tiling
 
@@ -37,8 +37,8 @@ def label_bands(
             scores.append(model.scores(picture, protocol, _apart))
             window_done()
         rows.append((one, scores))
-        blended = Blended(one.start, until, [span for span, _ in rows], across, [found for _, found in rows])
-        labels = _labels(blended, model.confidence)
+        seen = Blended(one.start, until, [span for span, _ in rows], across, [found for _, found in rows])
+        labels: Mask = model.labels_by(seen)[0].cpu().numpy()
         labels[nothing[: until - one.start]] = IGNORE
         yield labels
 
@@ -54,9 +54,3 @@ def _apart(logits: Tensor) -> Tensor:
     strides = torch.empty_like(logits, device="meta").stride()
     mapped = torch.frombuffer(mmap(-1, logits.nbytes), dtype=logits.dtype)
     return mapped.as_strided(logits.shape, strides).copy_(logits)
-
-
-@torch.inference_mode()
-def _labels(seen: Blended, least: float | None) -> Mask:
-    labels: Mask = best_class(seen, least)[0].cpu().numpy()
-    return labels

@@ -17,6 +17,7 @@ from scaseg.data.datasets import trained_on
 from scaseg.data.mixture import folder_of
 from scaseg.data.source import Source
 from scaseg.errors import UserError
+from scaseg.evaluation.levels import thresholds_asked
 from scaseg.evaluation.metrics import table
 from scaseg.evaluation.more_metrics import lines
 from scaseg.evaluation.submission import SubmissionWriter
@@ -69,16 +70,17 @@ def evaluate(options: EvaluateConfig) -> Result:
             f"split={split} has no masks to compare with: submission=FOLDER writes what the benchmark compares"
         )
     data = fingerprint.of_split(source)
-    folder = _output_folder(path, split, data, run, options.output)
+    folder = _output_folder(path, split, f"{data}{options.threshold or ''}", run, options.output)
     check_writable("output", folder)
     if options.submission is not None:
         check_writable("submission", Path(options.submission))
     submission = None if options.submission is None else SubmissionWriter(Path(options.submission), source)
 
-    task = SegmentationTask(run, source.labels)
+    thresholds = thresholds_asked(options.threshold, checkpoint.thresholds, run.task)
+    task = SegmentationTask(run, source.labels, given=thresholds)
     check_architecture(run, checkpoint, task.state_dict())
     task.load_state_dict({key: checkpoint.state[key] for key in task.state_dict()})
-    counts = CountImages(source.labels.num_classes, "boundary" in metrics)
+    counts = CountImages("boundary" in metrics)
     journal = Journal(1, counts)
     names = [source.name(i) for i in range(len(source))]
     pictures = Pictures(folder, source.labels, spread(names, options.pictures), run.dataset.form)

@@ -12,21 +12,28 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from scaseg.errors import UserError
-from scaseg.evaluation.metrics import Scores, scores
+from scaseg.evaluation.metrics import Scores
 from scaseg.evaluation.more_metrics import COLUMNS, LOSS, more_metrics
 from scaseg.training.image_counts import CountImages
 from scaseg.training.task import SegmentationTask
 
 TRAIN_COLUMNS = ["train/loss", "train/lr", "train/images_per_s", "train/data_wait"]
 DISTILLED = "train/distillation"  # what of the loss a teacher makes
+THRESHOLD = "val/threshold/"  # of a class's probability
 VAL_COLUMNS = ["val/mIoU", "val/pixel_accuracy", "val/mean_accuracy"]
 
 
-def columns(names: tuple[str, ...], metrics: Sequence[str] = (), taught: bool = False) -> list[str]:
-    """Every metric that a run may log, in order; metrics: those asked for besides; taught: by a teacher."""
+def columns(
+    names: tuple[str, ...], metrics: Sequence[str] = (), taught: bool = False, thresholds: int = 0
+) -> list[str]:
+    """Every metric that a run may log, in order; metrics: those asked for besides; taught: by a teacher.
+
+    thresholds: how many there are, of the last classes.
+    """
     more = [COLUMNS[name] for name in metrics]
     train = [*TRAIN_COLUMNS, *([DISTILLED] if taught else [])]
-    return [*train, *VAL_COLUMNS, *more, *(f"val/IoU/{name}" for name in names)]
+    found = [f"{THRESHOLD}{name}" for name in names[len(names) - thresholds :]]
+    return [*train, *VAL_COLUMNS, *more, *(f"val/IoU/{name}" for name in names), *found]
 
 
 class Journal(Callback):
@@ -103,8 +110,7 @@ class Journal(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SegmentationTask)
-        self.matrix = pl_module.confusion.counts()
-        self.scores = scores(self.matrix, pl_module.protocol.mean_over)
+        self.scores, self.matrix = pl_module.scored()
         self.more = self._more(pl_module)
         row = {**self._validation_row(pl_module.labels.names), **self.more}
         pl_module.log_dict(row, logger=False, rank_zero_only=False)  # for callbacks that monitor it
@@ -115,7 +121,7 @@ class Journal(Callback):
             logger.log_metrics(row, trainer.global_step)
 
     def _more(self, task: SegmentationTask) -> dict[str, float]:
-        asked = task.config.metrics
+        asked = task.metrics
         if not asked or self.counts is None:
             return {}
         found = more_metrics([name for name in asked if name != LOSS], self.counts.counted())
@@ -124,11 +130,13 @@ class Journal(Callback):
     def _validation_row(self, names: tuple[str, ...]) -> dict[str, float]:
         assert self.scores is not None
         there = [i for i in range(len(names)) if i not in self.scores.absent]
+        thresholds = zip(names[len(names) - len(self.scores.thresholds) :], self.scores.thresholds, strict=True)
         return {
             "val/mIoU": self.scores.mean_iou,
             "val/pixel_accuracy": self.scores.pixel_accuracy,
             "val/mean_accuracy": self.scores.mean_accuracy,
             **{f"val/IoU/{names[i]}": self.scores.iou[i] for i in there},
+            **{f"{THRESHOLD}{name}": threshold for name, threshold in thresholds},
         }
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

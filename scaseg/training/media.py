@@ -51,7 +51,7 @@ class Media(Callback):
         config = pl_module.config
         size = image_size(config.protocol, config.augment)
         inputs = config.dataset.form.channels
-        counted = published_counts(config.backbone, config.decoder, self.labels.num_classes, size, inputs)
+        counted = published_counts(config.backbone, config.decoder, pl_module.task.logits, size, inputs)
         for logger in showing:
             logger.summarise({"GFLOPs": counted.macs_paper / 1e9})  # what dashboards draw mIoU over
 

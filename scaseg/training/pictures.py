@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from scaseg.data import draw
 from scaseg.data.labels import LabelTable
 from scaseg.form import RGB, Form
+from scaseg.training.task import SegmentationTask
 
 Sample = tuple[str, Any, Any, Any]  # name, image (H, W, 3), truth and prediction (H, W)
 
@@ -28,9 +29,10 @@ class Pictures(Callback):
         self.chosen, self.form = chosen, form
         self.path: Path | None = None
         self.samples: list[Sample] = []
+        self._kept: list[Sample] = []  # with what the task keeps of an image for a prediction
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.samples = []
+        self.samples, self._kept = [], []
 
     def on_validation_batch_end(
         self,
@@ -47,9 +49,11 @@ class Pictures(Callback):
                 image: Any = draw.as_shown(batch["image"][i].permute(1, 2, 0).cpu().numpy(), self.form)
                 if image.shape[:2] != truth.shape:
                     image = cv2.resize(image, truth.shape[::-1], interpolation=cv2.INTER_AREA)
-                self.samples.append((name, image, truth, outputs[i].cpu().numpy().astype(np.uint8)))
+                self._kept.append((name, image, truth, outputs[i].cpu()))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SegmentationTask)
+        self.samples = [(*shown, pl_module.labels_of(kept).numpy().astype(np.uint8)) for *shown, kept in self._kept]
         if not self.samples or not trainer.is_global_zero:
             return
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from scaseg.data.datasets import trained_on
 from scaseg.errors import UserError
+from scaseg.evaluation.levels import EVEN
 from scaseg.evaluation.metrics import Scores, table
 from scaseg.evaluation.more_metrics import COLUMNS, lines
 from scaseg.files import write_text
@@ -84,7 +85,8 @@ def _train(run: Asked, folder: Path, extra_callbacks: Sequence[Callback], commit
     seen = _say_what_counts(run)
 
     watch = watchers(run, folder)
-    logged = [*columns(run.val.labels.names, config.metrics, teacher is not None), *strip_columns(task.model.decoder)]
+    logged = columns(run.val.labels.names, task.metrics, teacher is not None, task.task.questions)
+    logged += strip_columns(task.model.decoder)
     csv_log = CsvLog(folder / "metrics.csv", logged)
     logs, asked = loggers(config, folder, csv_log), build_callbacks(config.callbacks, recipe.max_time, csv_log.columns)
     trainer = _trainer(config, folder, logs, [*extra_callbacks, *asked, *watch.callbacks])
@@ -180,6 +182,9 @@ def _result(
 def _print(result: Result, watch: Watchers, names: Sequence[str], folder: Path) -> None:
     assert watch.journal.scores is not None
     print(table(watch.journal.scores, names))
+    asked = len(names) - len(watch.journal.scores.thresholds)
+    if nowhere := [name for name, n in zip(names[asked:], watch.journal.scores.pixels[asked:], strict=True) if not n]:
+        log.warning("no pixel of the validation images is %s: its threshold stays %s", ", ".join(nowhere), EVEN)
     for line in lines(result.get("metrics", {})):
         print(line)
     if result["plain_weights"] is not None:

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from scaseg.evaluation.submission import SubmissionWriter
 from scaseg.training.journal import Journal
+from scaseg.training.task import SegmentationTask
 
 
 class WriteSubmission(Callback):
@@ -31,8 +32,9 @@ class WriteSubmission(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        for name, labels in zip(batch["name"], outputs, strict=True):
-            self.submission.write(name, labels.cpu().numpy().astype(np.uint8))
+        assert isinstance(pl_module, SegmentationTask)
+        for name, kept in zip(batch["name"], outputs, strict=True):
+            self.submission.write(name, pl_module.labels_of(kept).cpu().numpy().astype(np.uint8))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.strategy.barrier("submission is written")

@@ -1,5 +1,6 @@
 """The LightningModule: steps and optimiser, nothing else."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import scaseg.torchvision_fix  # noqa: F401
@@ -13,15 +14,18 @@ from torch import Tensor
 from scaseg.data.datasets import EvalBatch, TrainBatch
 from scaseg.data.labels import LabelTable
 from scaseg.errors import UserError
-from scaseg.evaluation.inference import predict_labels
-from scaseg.evaluation.metrics import ConfusionMatrix
+from scaseg.evaluation.counter import Counter
+from scaseg.evaluation.inference import scores
+from scaseg.evaluation.levels import EVEN
+from scaseg.evaluation.metrics import Scores
 from scaseg.evaluation.more_metrics import LOSS
 from scaseg.models.build import build_segmentor
 from scaseg.models.encoders.stages import freeze, kept
 from scaseg.models.layers.block_recompute import recompute_blocks
 from scaseg.models.layers.pooled_keys import pool_keys
-from scaseg.runs.checkpoint import write_into
+from scaseg.runs.checkpoint import thresholds_in, write_into
 from scaseg.schema import Run
+from scaseg.tasks.build import build_task
 from scaseg.trained.model import TrainedModel
 from scaseg.training.optimiser import Group, parameter_groups
 from scaseg.training.recipe import build_loss, build_optimizer, build_schedule
@@ -33,22 +37,38 @@ class SegmentationTask(LightningModule):
 
     config: it travels in every checkpoint under `scaseg`, with
     class names and colours, so that a checkpoint needs nothing else to be used. teacher: that of a training which has
-    one; evaluations do without.
+    one; evaluations do without. given: the thresholds of evaluations; None: each validation finds the best.
     """
 
-    def __init__(self, config: Run, labels: LabelTable, teacher: TrainedModel | None = None) -> None:
+    def __init__(
+        self,
+        config: Run,
+        labels: LabelTable,
+        teacher: TrainedModel | None = None,
+        given: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.labels = labels
         self.protocol = config.protocol
-        self.model = build_segmentor(config.backbone, config.decoder, labels.num_classes, config.dataset.form)
+        self.task = build_task(config.task, labels.names)
+        self.model = build_segmentor(config.backbone, config.decoder, self.task.logits, config.dataset.form)
         pool_keys(self.model, config.protocol.key_ratio)
         self.frozen_norms = freeze(self.model.encoder, config.backbone.freeze)
         if config.hardware.recompute_encoder and not recompute_blocks(self.model.encoder):
             raise UserError("hardware.recompute_encoder: nothing in this encoder looks like a block")
-        self.loss = build_loss(config.loss, config.dataset.name, labels, config.class_pixels.get("train"))
+        self.loss = self.task.loss(
+            build_loss(config.loss, config.dataset.name, labels, config.class_pixels.get("train"))
+        )
         self.distillation = None if teacher is None else Distillation(config.distillation, teacher, self.model)
-        self.confusion = ConfusionMatrix(labels.num_classes)
+        if self.task.questions and given is None and "boundary" in config.metrics:
+            raise UserError(
+                f"metrics=[boundary]: a validation of task={config.task} finds the threshold of its labels at its end;"
+                " scaseg.evaluate, which has the threshold, takes it"
+            )
+        self.given = given
+        self.thresholds = (EVEN,) * self.task.questions if given is None else tuple(given)
+        self.counter = Counter(self.task.shape, self.task.counted)
         self.weight = torch.zeros(())  # of the step's parts so far
         self.losses = torch.zeros(2, dtype=torch.float64)  # of the validation so far: weighted sum, weight
 
@@ -73,11 +93,11 @@ class SegmentationTask(LightningModule):
         images, masks = batch["image"], batch["mask"]
         told: dict[str, Tensor] = {}
         if self.distillation is None:
-            loss, weight = self.loss.weighed(self.model(images), masks)
+            loss, weight = self.loss.weighed(self.model(images), self.task.target(masks))
         else:
             maps: list[Tensor] = []
             logits = self.model(images, maps)
-            loss, weight = self.loss.weighed(logits, masks)
+            loss, weight = self.loss.weighed(logits, self.task.target(masks))
             distilled = self.distillation(images, logits, maps)
             loss, told = loss + distilled, {"distilled": distilled.detach()}
         if self.parts == 1:
@@ -96,25 +116,44 @@ class SegmentationTask(LightningModule):
         torch._foreach_mul_(gradients, torch.where(total > 0, self.parts / total, 1.0))
 
     def on_validation_epoch_start(self) -> None:
-        self.confusion.reset()
+        self.counter.reset()
         self.losses = torch.zeros(2, device=self.device, dtype=torch.float64)
         if self.trainer.world_size > 1:  # running statistics differ between processes; evaluation must not
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, 0)
 
     def validation_step(self, batch: EvalBatch, batch_idx: int) -> list[Tensor]:  # type: ignore[override]
-        """Labels of each image at its mask's own size."""
-        predictions: list[Tensor] = []
+        """What the task keeps of each image, at its mask's own size, as `labels_of` takes it."""
+        kept: list[Tensor] = []
         for views, masks in _same_size(batch):
             size = masks.shape[1], masks.shape[2]
             at_once = self.config.hardware.window_batch_size
             if LOSS in self.config.metrics:
-                loss, weight = self.loss.weighed(self.model(views[0]), masks)
+                loss, weight = self.loss.weighed(self.model(views[0]), self.task.target(masks))
                 self.losses += torch.stack([loss * weight, weight]).double()
-            predicted = predict_labels(self.model, views, size, self.protocol, at_once)
-            self.confusion.update(predicted, masks)
-            predictions.extend(predicted)
-        return predictions
+            seen = self.task.seen(scores(self.model, views, size, self.protocol, at_once, self.task.probabilities))
+            self.counter.update(seen, self.task.target(masks))
+            kept.extend(seen)
+        return kept
+
+    def labels_of(self, kept: Tensor) -> Tensor:
+        """Labels (H, W), from what was kept of an image, at the thresholds that there are."""
+        return self.task.labels(kept, self.thresholds)
+
+    def scored(self) -> tuple[Scores, Tensor | None]:
+        """The validation's figures, at the thresholds that it finds or was given, and its confusion matrix."""
+        counts = self.counter.counts()
+        if self.given is None:
+            self.thresholds = self.task.thresholds(counts)
+        return (
+            self.task.scores(counts, self.thresholds, self.protocol.mean_over),
+            self.task.matrix(counts, self.thresholds),
+        )
+
+    @property
+    def metrics(self) -> list[str]:
+        """What validations tell besides mIoU."""
+        return list(dict.fromkeys((*self.task.told, *self.config.metrics)))
 
     def validation_loss(self) -> float:
         """The last validation's, of single whole images as training has them, over all processes' labelled pixels."""
@@ -153,7 +192,7 @@ class SegmentationTask(LightningModule):
             group.update(asked, initial_lr=asked["lr"], lr=asked["lr"] * factor(scheduler.last_epoch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        write_into(checkpoint, self.config, self.labels, self.group_names)
+        write_into(checkpoint, self.config, self.labels, self.group_names, self.thresholds)
 
     @property
     def group_names(self) -> list[list[str]]:
@@ -163,6 +202,7 @@ class SegmentationTask(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.config.training.ema_decay is None and "current_model_state" in checkpoint:
             checkpoint["state_dict"] = checkpoint["current_model_state"]  # not the average, which ends here
+        self.thresholds = thresholds_in(checkpoint) or self.thresholds
         here = {callback.state_key for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         checkpoint["callbacks"] = {key: state for key, state in checkpoint["callbacks"].items() if key in here}
         _renumber_batches(checkpoint, self.trainer.accumulate_grad_batches)

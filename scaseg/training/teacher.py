@@ -77,6 +77,7 @@ class _Untouched:
 def load_teacher(given: str, labels: LabelTable) -> TrainedModel:
     """Of a run's folder, a checkpoint or a saved folder; UserError where it does not tell these classes."""
     teacher = load_model(Path(model_of(given, "teacher")))
+    teacher.require_best_class("distillation")
     if teacher.classes != labels.names:
         raise UserError(
             f"teacher={given} tells {len(teacher.classes)} classes ({', '.join(teacher.classes)}) and the dataset has"

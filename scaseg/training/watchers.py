@@ -40,7 +40,7 @@ class Watchers:
 def watchers(run: Asked, folder: Path) -> Watchers:
     """Of a run in its folder."""
     config, recipe, labels = run.config, run.config.training, run.val.labels
-    counts = CountImages(labels.num_classes, "boundary" in config.metrics)
+    counts = CountImages("boundary" in config.metrics)
     journal, stop = Journal(recipe.log_every, counts), Stop()
     checkpoints = Checkpoints(folder / CHECKPOINTS, recipe.checkpoint_every, recipe.validated_every, journal, stop)
     names = [run.val.name(i) for i in range(len(run.val))]

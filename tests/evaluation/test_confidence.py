@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from scaseg.data.labels import IGNORE
 from scaseg.evaluation import row_bands
 from scaseg.evaluation.blend import Blended, spans
-from scaseg.evaluation.inference import predict_labels, scores
+from scaseg.evaluation.inference import scores
 from scaseg.evaluation.protocol import Mode, Protocol
 from scaseg.evaluation.row_bands import Held, Resized, best_class, labels_and_confidence
 from scaseg.exported import labels as exported
+from tests.evaluation.predicted import predict_labels
 
 PROTOCOLS = {
     "whole": Protocol(),

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from scaseg.data.sizes import windows
 from scaseg.evaluation import row_bands as rows
-from scaseg.evaluation.inference import labels_at, predict_labels, slide
+from scaseg.evaluation.inference import labels_at, slide
 from scaseg.evaluation.protocol import Mode, Protocol
+from tests.evaluation.predicted import predict_labels
 
 sides = st.integers(1, 40)
 

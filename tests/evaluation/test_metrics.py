@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaseg.data.labels import IGNORE as IGNORE_INDEX
-from scaseg.evaluation.metrics import ConfusionMatrix, confusion_matrix, scores, table
+from scaseg.evaluation.counter import ConfusionMatrix
+from scaseg.evaluation.metrics import confusion_matrix, scores, table
 
 
 @settings(max_examples=30, deadline=None)

@@ -11,7 +11,8 @@ from scaseg.data.camvid import CamVid
 from scaseg.data.cityscapes import EVALUATED, Cityscapes
 from scaseg.data.coco_stuff164k import COCOStuff164k
 from scaseg.data.voc import VOC
-from scaseg.evaluation.metrics import ConfusionMatrix, scores, table
+from scaseg.evaluation.counter import ConfusionMatrix
+from scaseg.evaluation.metrics import scores, table
 from scaseg.evaluation.protocol import MeanOver
 from scaseg.evaluation.submission import SubmissionWriter
 from tests.data.layouts import write

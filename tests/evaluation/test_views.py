@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scaseg.evaluation.inference import predict_labels, slide
+from scaseg.evaluation.inference import slide
 from scaseg.evaluation.protocol import Mode, Protocol, Resized
 from tests.conftest import ROOT
+from tests.evaluation.predicted import predict_labels
 from tests.evaluation.test_inference import strided
 
 
@@ -90,7 +91,7 @@ def test_half_precision_logits_are_averaged_in_single_precision() -> None:
 
 MEASURE = """
 import resource, sys, torch
-from scaseg.evaluation.inference import predict_labels
+from tests.evaluation.predicted import predict_labels
 from scaseg.evaluation.protocol import Mode, Protocol
 height, width, classes, scales, flip, windows = eval(sys.argv[1])
 def model(images):
