@@ -55,6 +55,14 @@ def test_a_channel_of_the_encoder_is_its_rows_and_columns(name: str) -> None:
     assert changed(run, "backbone", ffn_channels=widths) == -3 * (2 * channels[2] + 1 + 10)
 
 
+def test_a_channel_of_an_inverted_residual_block_is_its_rows_and_columns() -> None:
+    run = chosen("backbone=efficientnet_lite0")
+    wide = [96, *2 * [144], *2 * [240], *3 * [480], *3 * [672], *4 * [1152]]
+    assert changed(run, "backbone", hidden_channels=wide) == 0
+    wide[0] -= 5  # 16 channels to 24, by 3 x 3, two norms
+    assert changed(run, "backbone", hidden_channels=wide) == -5 * (16 + 24 + 9 + 4)
+
+
 def test_multiply_adds_follow() -> None:
     run = chosen("backbone=mit_b0")
     narrow = run.decoder.changed(**DECODER)
@@ -70,10 +78,15 @@ def test_multiply_adds_follow() -> None:
         (["decoder.ffn_channels=[8,8]"], "decoder.ffn_channels=[8, 8]: a number from 1 on for each of the stages 4, 3"),
         (["decoder.clb_stages=[4]", "decoder.value_channels=[0]"], "decoder.value_channels=[0]: a number from 1 on"),
         (["backbone.ffn_channels=[[8],[8],[8],[8]]"], "a number from 1 on a block, depths [2, 2, 2, 2]"),
+        (
+            ["backbone=mobilenetv2", "backbone.hidden_channels=[97]"],
+            "inverted residual block from 1 to [96, 144",
+        ),
+        (["backbone=timm", "backbone.name=resnet18", "backbone.hidden_channels=[8]"], "from 1 to []"),
     ],
 )
 def test_other_numbers_are_refused(overrides: list[str], message: str) -> None:
-    run = chosen("backbone=mit_b0", *overrides)
+    run = chosen(*([] if overrides[0].startswith("backbone=") else ["backbone=mit_b0"]), *overrides)
     with pytest.raises(UserError) as error:
         parameters(run.backbone, run.decoder, 8)
     assert message in str(error.value)
