@@ -54,18 +54,18 @@ def timed(run: Path) -> Json:
     return {"shares": found, "machine": f"one thread of {processor_name()}, torch {torch.__version__}"}
 
 
-def table(kept: Json) -> str:
+def table(found: Json) -> str:
     """A row a ratio."""
-    mious: dict[str, dict[str, list[float]]] = kept["mious"]
+    mious: dict[str, dict[str, list[float]]] = found["mious"]
     heads = ["key_ratio", "share of the time at 1024 x 2048", *(f"val mIoU, {size}" for size in mious)]
     rows = [f"| {' | '.join(heads)} |", "|" + "--:|" * len(heads)]
     for place, ratio in enumerate(RATIOS):
-        share, lower, upper = kept["time"]["shares"][place]
+        share, lower, upper = found["time"]["shares"][place]
         cells = [f"{ratio}", f"{share:.2f} ({lower:.2f} to {upper:.2f})"]
         for runs in mious.values():
-            cells.append(_cell([found[place] for found in runs.values()], [found[0] for found in runs.values()]))
+            cells.append(_cell([one[place] for one in runs.values()], [one[0] for one in runs.values()]))
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*rows, "", f"{kept['time']['machine']}.", ""])
+    return "\n".join([*rows, "", f"{found['time']['machine']}.", ""])
 
 
 def _cell(mious: Sequence[float], whole: Sequence[float]) -> str:
@@ -74,20 +74,26 @@ def _cell(mious: Sequence[float], whole: Sequence[float]) -> str:
     return summarise(list(mious)).text() + change
 
 
+def kept() -> Json:
+    """What keys.json holds."""
+    found: Json = json.loads(KEPT.read_text()) if KEPT.exists() else {"mious": {}, "time": None}
+    return found
+
+
 def main() -> None:
     """See above."""
-    kept: Json = json.loads(KEPT.read_text()) if KEPT.exists() else {"mious": {}, "time": None}
+    found = kept()
     if sys.argv[1:2] == ["time"]:
-        kept["time"] = timed(Path(sys.argv[2]))
-        write_json(KEPT, kept)
+        found["time"] = timed(Path(sys.argv[2]))
+        write_json(KEPT, found)
     for size in BOXES:
         for run in map(Path, sys.argv[2:] if sys.argv[1:2] != ["time"] else []):
-            of_run = kept["mious"].setdefault(size, {}).setdefault(run.name, [])
+            of_run = found["mious"].setdefault(size, {}).setdefault(run.name, [])
             for ratio in RATIOS[len(of_run) :]:
                 of_run.append(evaluated(run, Path(sys.argv[1]), size, ratio))
-                write_json(KEPT, kept)
-    if kept["time"]:
-        put(HERE / "README.md", {"keys": table(kept)})
+                write_json(KEPT, found)
+    if found["time"]:
+        put(HERE / "README.md", {"keys": table(found)})
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ def test_tables_on_camvid_are_those_of_their_records(folder: str, table: str, ba
         assert run.folder.name == run.config.name
 
 
-def test_the_table_of_ranks_is_that_of_its_figures() -> None:
-    module = importlib.import_module("experiments.smaller.ranks")
+@pytest.mark.parametrize("name", ["ranks", "keys"])
+def test_tables_of_what_was_made_smaller_are_those_of_their_figures(name: str) -> None:
+    module = importlib.import_module(f"experiments.smaller.{name}")
     readme = (ROOT / "experiments/smaller/README.md").read_text()
-    assert placed("ranks", module.table(module.kept())) in readme
+    assert placed(name, module.table(module.kept())) in readme
