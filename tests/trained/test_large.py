@@ -208,18 +208,19 @@ def test_which_windows_a_picture_has(model: TrainedModel) -> None:
 KILLED = """
 import sys, time
 from scaseg.predict import large
+from scaseg.trained import windowed
 from tests.trained.test_large import predicted
 import scaseg
 from pathlib import Path
 from scaseg.evaluation.protocol import Protocol
 
-slow = large.label_bands
+slow = windowed.label_bands
 def bands(*given):
     for band in slow(*given):
         yield band
         print("a band is written", flush=True)
         time.sleep(60)
-large.label_bands = bands
+windowed.label_bands = bands
 model = scaseg.load(sys.argv[1])
 model.protocol = Protocol()
 predicted(model, Path(sys.argv[2]), Path(sys.argv[3]), large.Cut(window=96, overlap=32))
