@@ -132,6 +132,7 @@ def other(value: Any) -> Any:
 
 
 CHOICES = (
+    "binary",
     "ca",
     "literal",
     "exact",
