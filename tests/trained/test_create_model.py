@@ -105,7 +105,7 @@ print(SCASegDecoder.__module__, strip_attention.__module__, "torch" in sys.modul
         ({"backbone": "timm:resnet18x"}, "no model of this name; did you mean "),
         ({"atn": "ca"}, r"^no option atn: decoder=scaseg has embed_channels, attn, lpm, .*; backbone=mit_b0 has back"),
         ({"decoder": "segformer", "lpm": "se"}, "^no option lpm: decoder=segformer has embed_channels, projection, "),
-        ({"backbone_width": 3}, r"^no option backbone_width: .* backbone_depths, backbone_drop_path, backbone_ffn_channels"),
+        ({"backbone_width": 3}, r"^no option backbone_width: .* backbone_drop_path, backbone_ffn_channels"),
         ({"_target_": "os.system", "name": "x"}, "^no option _target_, name: "),
         ({"attn": "strip"}, "^decoder.attn=strip: choose one of sa, ca, sca$"),
         ({"lpm": "senet"}, "lpm='senet': choose one of se, "),
