@@ -194,6 +194,7 @@ def test_sliding_windows_are_an_evaluation_option(done: tuple[Path, dict[str, An
         "stride": [32, 16],
         "scales": [1.0],
         "flip": False,
+        "key_ratio": 1,
     }
     assert several["mIoU"] != whole["mIoU"]
     assert several["config"]["protocol"] == several["protocol"]
