@@ -76,7 +76,7 @@ def test_samples_are_those_of_files_read_whole(wide, suffix, tmp_path):
     ):
         one, other = (TrainSamples(source, augment, 7, form) for source in (parts, whole))
         for n in range(3 * len(parts)):
-            with in_files(parts, one.index(n)) as files:
+            with in_files(parts, one.drawn(n)[1]) as files:
                 assert files is not None and files.size == SIZE
             a, b = one[n], other[n]
             assert all(torch.equal(a[key], b[key]) and a[key].dtype == b[key].dtype for key in ("image", "mask")), n

@@ -60,7 +60,7 @@ def test_what_is_less_likely_is_ignored_and_the_rest_is_as_it_was(name: str) -> 
         assert (found == torch.where(confidence >= least, plain, IGNORE)).all()
         assert bool((found == IGNORE).any()) == bool(least)
         run = lambda x: model(torch.from_numpy(x)).numpy()  # noqa: E731
-        by_numpy = exported.predict_labels(run, [images.numpy()], size, protocol, least)
+        by_numpy = exported.predict_labels(run, [images.numpy()], size, protocol, least=least)
         near = (confidence - least).abs() < 1e-5
         assert ((torch.from_numpy(by_numpy) == found) | near).all()
 
