@@ -14,3 +14,8 @@ bench suite=decoder backbone=mscan_t dataset=cityscapes decoder.query_pool=1 rou
 bench suite=model backbone=mit_b0 dataset=ade20k rounds=9
 bench suite=model backbone=mscan_t dataset=ade20k rounds=9
 bench suite=train backbone=mit_b0 dataset=ade20k rounds=7
+for backbone in mit_b0 mscan_t; do
+    bench suite=profile backbone=$backbone dataset=ade20k rounds=5
+    bench suite=profile backbone=$backbone dataset=cityscapes 'image_size=[1024,2048]' rounds=3
+    bench suite=profile backbone=$backbone dataset=ade20k 'image_size=[256,256]' batch_size=2 backward=true rounds=5
+done

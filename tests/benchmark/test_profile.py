@@ -56,7 +56,7 @@ def test_what_is_moved_is_read_and_written_once() -> None:
     assert clock.spent["t"].least == 0
 
 
-@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("backward", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_suite(backward: bool) -> None:
     options = ["suite=profile", "dataset=shapes", f"image_size={list(SIZE)}", "rounds=2", "hardware.threads=1"]
     command = [sys.executable, "-m", "scaseg.benchmark", *options, f"backward={backward}", "format=json"]

@@ -38,7 +38,7 @@ def test_what_a_gpu_runs_of_the_kernels_tests_is_there() -> None:
         assert f"{file.partition('::')[0]}::" in done.stdout
 
 
-LONG = ("training", "models", "camvid", "loader", "table5", "frames")  # rehearsed in the slow suite
+LONG = ("kernels", "training", "models", "camvid", "loader", "table5", "frames")  # rehearsed in the slow suite
 NAMES = [pytest.param(part.name, marks=[pytest.mark.slow] * (part.name in LONG)) for part in PARTS]
 
 

@@ -30,6 +30,7 @@ def test_in_the_interpreter() -> None:
     print(python("-m", "pytest", "-q", "-p", "no:cacheprovider", cases, TRITON_INTERPRET="1"))
 
 
+@pytest.mark.slow
 def test_compiles_for_gpus_without_one(tmp_path: Path) -> None:
     pytest.importorskip("triton")
     found = python("-m", "tests.models.compiled_strip_triton", TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
