@@ -6,12 +6,16 @@ from torch import Tensor
 from scaseg.data.labels import IGNORE as IGNORE_INDEX
 from scaseg.losses.term import Term
 
+CLASSES = ("all", "foreground")
+
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0, classes: str = "all") -> Tensor:
     """1 - mean over classes of (2 |P T| + s) / (|P| + |T| + s) over the batch's labelled pixels (V-Net, 2016).
 
     classes: over `all`, or over the `foreground`, all but the first.
     """
+    if classes == "foreground" and logits.shape[1] == 1:
+        raise ValueError("loss.dice.classes=foreground: of one class there is no other")
     labelled = (target != IGNORE_INDEX).unsqueeze(1)
     probability = logits.float().softmax(1) * labelled
     truth = F.one_hot(target.where(labelled.squeeze(1), 0), logits.shape[1]).permute(0, 3, 1, 2) * labelled
@@ -26,6 +30,8 @@ class Dice(Term):
 
     def __init__(self, smooth: float = 1.0, classes: str = "all") -> None:
         super().__init__()
+        if classes not in CLASSES:
+            raise ValueError(f"classes={classes}: choose one of {', '.join(CLASSES)}")
         self.smooth, self.classes = smooth, classes
 
     def weighed(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -162,3 +162,10 @@ def test_label_smoothing_of_0_changes_no_bit(pair: tuple[torch.Tensor, torch.Ten
         after = CrossEntropy(weights, label_smoothing=0.0).weighed(single, target)[0]
         assert torch.equal(before, after)
         assert torch.equal(*(torch.autograd.grad(x, single)[0] for x in (before, after)))
+
+
+def test_dice_of_what_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="classes=al: choose one of all, foreground"):
+        Dice(classes="al")
+    with pytest.raises(ValueError, match="of one class there is no other"):
+        dice_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), classes="foreground")
